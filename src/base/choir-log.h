@@ -1,0 +1,43 @@
+/* choir-log.h: structured logging: journal, console or JSON
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  CHOIR_LOG_FORMAT_AUTO, /* journal when stderr is the journal's stream, else console */
+  CHOIR_LOG_FORMAT_CONSOLE,
+  CHOIR_LOG_FORMAT_JOURNAL,
+  CHOIR_LOG_FORMAT_JSON,
+} ChoirLogFormat;
+
+typedef enum
+{
+  CHOIR_LOG_LEVEL_ERROR,
+  CHOIR_LOG_LEVEL_WARNING,
+  CHOIR_LOG_LEVEL_NOTICE,
+  CHOIR_LOG_LEVEL_INFO,
+  CHOIR_LOG_LEVEL_DEBUG,
+} ChoirLogLevel;
+
+gboolean choir_log_format_parse (const char *text, ChoirLogFormat *out, GError **error);
+gboolean choir_log_level_parse (const char *text, ChoirLogLevel *out, GError **error);
+
+void choir_log_init (ChoirLogFormat format, ChoirLogLevel level);
+void choir_log_set_level (ChoirLogLevel level);
+gboolean choir_log_is_enabled (ChoirLogLevel level);
+
+/* choir_log (CHOIR_LOG_LEVEL_INFO, "connection opened", CHOIR_LOG_USER, user, NULL);
+ * The pairs are const char *, NULL values are left out. A message id (nullable, 32 hex digits) lets an operator alert on it. */
+void choir_log (ChoirLogLevel level, const char *message, ...) G_GNUC_NULL_TERMINATED;
+void choir_log_with_id (ChoirLogLevel level, const char *message_id, const char *message, ...)
+  G_GNUC_NULL_TERMINATED;
+
+G_END_DECLS

@@ -1,0 +1,95 @@
+/* choir-frame.h: an encoded frame, shared by everyone it goes to
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  CHOIR_OPCODE_CONTINUATION = 0x0,
+  CHOIR_OPCODE_TEXT = 0x1,
+  CHOIR_OPCODE_BINARY = 0x2,
+  CHOIR_OPCODE_CLOSE = 0x8,
+  CHOIR_OPCODE_PING = 0x9,
+  CHOIR_OPCODE_PONG = 0xa,
+} ChoirOpcode;
+
+/* Room kept before the payload for the longest server header (RFC 6455 5.2: 2 + 8, never masked) */
+#define CHOIR_FRAME_HEADER_MAX 10
+
+/**
+ * ChoirFrame:
+ *
+ * Header and payload in one block, counted without atomics: frames live on the main thread.
+ */
+typedef struct
+{
+  guint32 n_refs;
+  guint32 len;         /* header + payload */
+  guint8 start;        /* offset of the header in @bytes */
+  guint8 header_len;
+  guint8 bytes[];
+} ChoirFrame;
+
+static inline const guint8 *
+choir_frame_get_data (const ChoirFrame *self)
+{
+  return self->bytes + self->start;
+}
+
+static inline const guint8 *
+choir_frame_get_payload (const ChoirFrame *self, gsize *len)
+{
+  *len = self->len - self->header_len;
+  return self->bytes + self->start + self->header_len;
+}
+
+static inline ChoirFrame *
+choir_frame_ref (ChoirFrame *self)
+{
+  self->n_refs++;
+  return self;
+}
+
+static inline void
+choir_frame_unref (ChoirFrame *self)
+{
+  if (--self->n_refs == 0)
+    g_free (self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirFrame, choir_frame_unref)
+
+ChoirFrame *choir_frame_new (ChoirOpcode opcode, const void *payload, gsize len);
+ChoirFrame *choir_frame_new_full (ChoirOpcode opcode, gboolean rsv1, const void *payload, gsize len);
+/* RFC 6455 5.5.1; @reason is cut at 123 bytes on a character border; code 0 or 1005: empty body */
+ChoirFrame *choir_frame_new_close (guint code, const char *reason);
+
+/**
+ * ChoirFrameBuilder:
+ *
+ * Writes a payload straight into the block that becomes the frame, so nothing is copied at the end.
+ */
+typedef struct
+{
+  ChoirFrame *frame; /* (owned) */
+  gsize len;         /* payload written */
+  gsize capacity;    /* payload room */
+} ChoirFrameBuilder;
+
+void choir_frame_builder_init (ChoirFrameBuilder *self, gsize size_hint);
+void choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len);
+#define choir_frame_builder_append_literal(self, text) choir_frame_builder_append (self, text, sizeof (text) - 1)
+void choir_frame_builder_append_uint (ChoirFrameBuilder *self, guint64 value);
+/* Appends @text, valid UTF-8, as a JSON string with its quotes */
+void choir_frame_builder_append_json_string (ChoirFrameBuilder *self, const char *text, gsize len);
+ChoirFrame *choir_frame_builder_end (ChoirFrameBuilder *self, ChoirOpcode opcode, gboolean rsv1); /* (transfer full) */
+void choir_frame_builder_clear (ChoirFrameBuilder *self);
+
+G_END_DECLS
