@@ -84,6 +84,8 @@ typedef struct
 } ChoirFrameBuilder;
 
 void choir_frame_builder_init (ChoirFrameBuilder *self, gsize size_hint);
+/* Room for @room more bytes behind what is written; what the caller fills in is added to self->len by itself */
+guint8 *choir_frame_builder_reserve (ChoirFrameBuilder *self, gsize room);
 void choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len);
 #define choir_frame_builder_append_literal(self, text) choir_frame_builder_append (self, text, sizeof (text) - 1)
 void choir_frame_builder_append_uint (ChoirFrameBuilder *self, guint64 value);
