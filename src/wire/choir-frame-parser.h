@@ -54,9 +54,10 @@ typedef struct
   GByteArray *message;            /* (owned) (nullable): reassembled or inflated so far */
   guint64 frame_left;             /* payload bytes of the current frame not yet seen */
   guint32 mask;                   /* of the current frame, rotated to its next byte */
-  guint8 header[14];              /* a header (or a whole control frame's body, see control) that came in pieces */
+  guint8 header[14];              /* a header that came in pieces */
   guint8 header_len;
   guint8 state;
+  guint8 failure;                 /* why the parser is in its error state */
   guint8 opcode;                  /* of the message being reassembled */
   guint8 frame_opcode;
   ChoirUtf8State utf8;
