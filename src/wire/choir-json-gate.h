@@ -76,7 +76,7 @@ typedef struct
   guint n_members;
 } ChoirJsonObject;
 
-/* One pass over one document that must be an object: grammar, depth, UTF-8 (assumed checked by the caller if @utf8_checked), no NUL
+/* One pass over one document that must be an object: grammar, depth, UTF-8, no NUL
  * (raw or as backslash-u0000), lone surrogate escapes refused, no duplicate key among the top-level members (compared after unescaping),
  * nothing after it. CHOIR_ERROR_INVALID_JSON with the byte offset in the message (never the content), CHOIR_ERROR_INVALID_MESSAGE when valid but no object */
 gboolean choir_json_gate_scan (const char *text, gsize len, const ChoirJsonLimits *limits, ChoirJsonObject *out, GError **error);
@@ -95,6 +95,8 @@ gboolean choir_json_slice_get (ChoirSlice object, const char *key, ChoirJsonValu
 /* Iterates arrays: *@cursor starts at 0 */
 gboolean choir_json_slice_next_element (ChoirSlice array, gsize *cursor, ChoirJsonValue *out);
 gboolean choir_json_slice_next_member (ChoirSlice object, gsize *cursor, ChoirJsonMember *out);
+/* Whether two raw keys are the same once unescaped */
+gboolean choir_json_key_equals (ChoirSlice a, ChoirSlice b);
 /* Between the quotes, escapes not resolved */
 ChoirSlice choir_json_string_contents (ChoirSlice raw_string);
 /* Escapes resolved, (transfer full) NUL-terminated; NULL if longer than @max_len bytes */
