@@ -3,3 +3,585 @@
  */
 
 #include "config.h"
+
+#include "choir-counters.h"
+
+#include <math.h>
+#include <string.h>
+
+/**
+ * ChoirCounters:
+ *
+ * Families by name, each with cells by label values. Whoever counts looks a cell up once and keeps
+ * the pointer; adding to it is all a hot path does. Text is made only when somebody reads.
+ */
+
+struct _ChoirHistogram
+{
+  const double *bounds; /* of the family */
+  guint n_bounds;
+  guint64 count;
+  double sum;
+  guint64 buckets[]; /* n_bounds + 1, the last for what exceeds every bound; not cumulative */
+};
+
+typedef struct
+{
+  char *labels; /* (owned) as OpenMetrics writes them, without braces; "" when there are none */
+  gint64 value;
+  ChoirHistogram *histogram; /* (owned) (nullable) */
+} Cell;
+
+struct _ChoirCounterFamily
+{
+  ChoirCounterKind kind;
+  char *name;        /* (owned) */
+  char *unit;        /* (owned) (nullable) */
+  char *help;        /* (owned) */
+  char **labels;     /* (owned) label names */
+  double *bounds;    /* (owned) (nullable) */
+  GPtrArray *cells;  /* (element-type Cell) (owned), in the order they came up */
+  GHashTable *index; /* (element-type utf8 Cell), by Cell.labels */
+  guint n_bounds;
+};
+
+struct _ChoirCounters
+{
+  GPtrArray *families; /* (element-type ChoirCounterFamily) (owned), as they are shown */
+  GHashTable *index;   /* (element-type utf8 ChoirCounterFamily) */
+  gint64 stray;        /* what a misspelt name counts into */
+};
+
+static const double default_bounds[] = { 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                         0.1,    0.25,  0.5,    1,     2.5,  5,     10 };
+
+static void
+cell_free (gpointer data)
+{
+  Cell *cell = data;
+
+  g_free (cell->labels);
+  g_free (cell->histogram);
+  g_free (cell);
+}
+
+static void
+family_free (gpointer data)
+{
+  ChoirCounterFamily *family = data;
+
+  g_hash_table_unref (family->index);
+  g_ptr_array_unref (family->cells);
+  g_strfreev (family->labels);
+  g_free (family->bounds);
+  g_free (family->name);
+  g_free (family->unit);
+  g_free (family->help);
+  g_free (family);
+}
+
+/**
+ * choir_counters_new:
+ *
+ * Returns: (transfer full): counters without families
+ */
+ChoirCounters *
+choir_counters_new (void)
+{
+  ChoirCounters *self = g_new0 (ChoirCounters, 1);
+
+  self->families = g_ptr_array_new_with_free_func (family_free);
+  self->index = g_hash_table_new (g_str_hash, g_str_equal);
+  return self;
+}
+
+/**
+ * choir_counters_free:
+ * @self: (transfer full): counters; their cells and families go with them
+ */
+void
+choir_counters_free (ChoirCounters *self)
+{
+  g_hash_table_unref (self->index);
+  g_ptr_array_unref (self->families);
+  g_free (self);
+}
+
+/* OpenMetrics 1.0, "Unit": a family with a unit ends in it */
+static gboolean
+is_unit_of (const char *unit, const char *name)
+{
+  g_autofree char *suffix = NULL;
+
+  if (unit == NULL || *unit == '\0')
+    return FALSE;
+
+  suffix = g_strconcat ("_", unit, NULL);
+  if (g_str_has_suffix (name, suffix))
+    return TRUE;
+
+  g_critical ("The family %s does not end in its unit %s", name, unit);
+  return FALSE;
+}
+
+static ChoirCounterFamily *
+add_family (ChoirCounters *self,
+            ChoirCounterKind kind,
+            const char *name,
+            const char *unit,
+            const char *help,
+            const char *const *label_names)
+{
+  ChoirCounterFamily *family = g_new0 (ChoirCounterFamily, 1);
+
+  family->kind = kind;
+  family->name = g_strdup (name);
+  family->unit = is_unit_of (unit, name) ? g_strdup (unit) : NULL;
+  family->help = g_strdup (help != NULL ? help : "");
+  family->labels = label_names != NULL ? g_strdupv ((char **) label_names) : g_new0 (char *, 1);
+  family->cells = g_ptr_array_new_with_free_func (cell_free);
+  family->index = g_hash_table_new (g_str_hash, g_str_equal);
+
+  g_ptr_array_add (self->families, family);
+  g_hash_table_insert (self->index, family->name, family);
+  return family;
+}
+
+static ChoirCounterFamily *
+find_family (ChoirCounters *self, ChoirCounterKind kind, const char *name)
+{
+  ChoirCounterFamily *family = g_hash_table_lookup (self->index, name);
+
+  if (family != NULL && family->kind != kind)
+    g_critical ("The family %s was added as another kind", name);
+
+  return family;
+}
+
+/**
+ * choir_counters_add:
+ * @self: counters
+ * @kind: what it is; a histogram gets bounds fit for latencies in seconds
+ * @name: the OpenMetrics name without "_total"
+ * @unit: (nullable): like "bytes"; @name must end in it
+ * @help: (nullable): one sentence
+ * @label_names: (nullable) (array zero-terminated=1): its labels
+ *
+ * Returns: (transfer none): the family, the same for the same @name
+ */
+ChoirCounterFamily *
+choir_counters_add (ChoirCounters *self,
+                    ChoirCounterKind kind,
+                    const char *name,
+                    const char *unit,
+                    const char *help,
+                    const char *const *label_names)
+{
+  ChoirCounterFamily *family = find_family (self, kind, name);
+
+  if (kind == CHOIR_HISTOGRAM)
+    return choir_counters_add_histogram (self, name, unit, help, label_names, default_bounds,
+                                         G_N_ELEMENTS (default_bounds));
+
+  return family != NULL ? family : add_family (self, kind, name, unit, help, label_names);
+}
+
+/**
+ * choir_counters_add_histogram:
+ * @self: counters
+ * @name: the OpenMetrics name
+ * @unit: (nullable): like "seconds"; @name must end in it
+ * @help: (nullable): one sentence
+ * @label_names: (nullable) (array zero-terminated=1): its labels, not "le"
+ * @bounds: (array length=n_bounds): upper bounds of the buckets, ascending, without infinity
+ * @n_bounds: how many
+ *
+ * Returns: (transfer none): the family, the same for the same @name
+ */
+ChoirCounterFamily *
+choir_counters_add_histogram (ChoirCounters *self,
+                              const char *name,
+                              const char *unit,
+                              const char *help,
+                              const char *const *label_names,
+                              const double *bounds,
+                              guint n_bounds)
+{
+  ChoirCounterFamily *family = find_family (self, CHOIR_HISTOGRAM, name);
+
+  if (family != NULL)
+    return family;
+
+  family = add_family (self, CHOIR_HISTOGRAM, name, unit, help, label_names);
+  family->bounds = g_memdup2 (bounds, n_bounds * sizeof (double));
+  family->n_bounds = n_bounds;
+  return family;
+}
+
+/* OpenMetrics 1.0, "escaped-string", for label values and help alike */
+static void
+append_escaped (GString *out, const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+
+  for (const char *at = valid; *at != '\0'; at++)
+    {
+      if (*at == '\n')
+        g_string_append (out, "\\n");
+      else
+        {
+          if (*at == '\\' || *at == '"')
+            g_string_append_c (out, '\\');
+          g_string_append_c (out, *at);
+        }
+    }
+}
+
+/* @values NULL: "other" for every label; a short array leaves the later labels empty */
+static char *
+make_labels (ChoirCounterFamily *family, const char *const *values)
+{
+  GString *out = g_string_new (NULL);
+  gboolean ended = FALSE;
+
+  for (guint i = 0; family->labels[i] != NULL; i++)
+    {
+      const char *value = values == NULL ? "other" : ended ? "" : values[i];
+
+      ended = ended || value == NULL;
+      g_string_append_printf (out, "%s%s=\"", i > 0 ? "," : "", family->labels[i]);
+      append_escaped (out, value != NULL ? value : "");
+      g_string_append_c (out, '"');
+    }
+
+  return g_string_free (out, FALSE);
+}
+
+static Cell *
+add_cell (ChoirCounterFamily *family, char *labels)
+{
+  Cell *cell = g_new0 (Cell, 1);
+
+  cell->labels = labels;
+
+  if (family->kind == CHOIR_HISTOGRAM)
+    {
+      cell->histogram =
+        g_malloc0 (sizeof (ChoirHistogram) + (family->n_bounds + 1) * sizeof (guint64));
+      cell->histogram->bounds = family->bounds;
+      cell->histogram->n_bounds = family->n_bounds;
+    }
+
+  g_ptr_array_add (family->cells, cell);
+  g_hash_table_insert (family->index, cell->labels, cell);
+  return cell;
+}
+
+static Cell *
+ensure_cell (ChoirCounterFamily *family, const char *const *values)
+{
+  g_autofree char *labels = make_labels (family, values);
+  Cell *cell = g_hash_table_lookup (family->index, labels);
+
+  if (cell != NULL)
+    return cell;
+
+  /* the last place is kept for "other" */
+  if (values != NULL && family->labels[0] != NULL &&
+      family->cells->len >= CHOIR_COUNTERS_CELLS_MAX - 1)
+    return ensure_cell (family, NULL);
+
+  return add_cell (family, g_steal_pointer (&labels));
+}
+
+/**
+ * choir_counter_family_get_cell:
+ * @family: a counter or gauge
+ * @label_values: (nullable) (array): a value for each label; %NULL means "other" for all
+ *
+ * Returns: (transfer none): where to count; valid as long as the counters are
+ */
+gint64 *
+choir_counter_family_get_cell (ChoirCounterFamily *family, const char *const *label_values)
+{
+  return &ensure_cell (family, label_values)->value;
+}
+
+/**
+ * choir_counters_get_cell:
+ * @self: counters
+ * @name: a counter or gauge with at most one label
+ * @label_value: (nullable): the label's value
+ *
+ * Returns: (transfer none): where to count; valid as long as @self is
+ */
+gint64 *
+choir_counters_get_cell (ChoirCounters *self, const char *name, const char *label_value)
+{
+  ChoirCounterFamily *family = g_hash_table_lookup (self->index, name);
+  const char *values[] = { label_value, NULL };
+
+  /* counting must not be what stops the service */
+  g_return_val_if_fail (family != NULL, &self->stray);
+  g_return_val_if_fail (g_strv_length (family->labels) <= 1, &self->stray);
+
+  return choir_counter_family_get_cell (family, values);
+}
+
+/**
+ * choir_counter_family_get_histogram:
+ * @family: a histogram family
+ * @label_values: (nullable) (array): a value for each label; %NULL means "other" for all
+ *
+ * Returns: (transfer none): the histogram; valid as long as the counters are
+ */
+ChoirHistogram *
+choir_counter_family_get_histogram (ChoirCounterFamily *family, const char *const *label_values)
+{
+  g_return_val_if_fail (family->kind == CHOIR_HISTOGRAM, NULL);
+
+  return ensure_cell (family, label_values)->histogram;
+}
+
+/**
+ * choir_histogram_record:
+ * @self: a histogram
+ * @value: what was measured
+ */
+void
+choir_histogram_record (ChoirHistogram *self, double value)
+{
+  choir_histogram_record_n (self, value, 1);
+}
+
+/**
+ * choir_histogram_record_n:
+ * @self: a histogram
+ * @value: what was measured; below zero counts as zero and what is no number is left out, since
+ *   OpenMetrics forbids both under a sum
+ * @n: how often
+ */
+void
+choir_histogram_record_n (ChoirHistogram *self, double value, guint64 n)
+{
+  guint low = 0;
+  guint high = self->n_bounds;
+
+  if (!isfinite (value))
+    return;
+
+  value = MAX (value, 0.0);
+
+  while (low < high)
+    {
+      const guint middle = (low + high) / 2;
+
+      if (value <= self->bounds[middle])
+        high = middle;
+      else
+        low = middle + 1;
+    }
+
+  self->buckets[low] += n;
+  self->count += n;
+  self->sum += value * (double) n;
+}
+
+/**
+ * choir_histogram_get_count:
+ * @self: a histogram
+ *
+ * Returns: how many values it has
+ */
+guint64
+choir_histogram_get_count (const ChoirHistogram *self)
+{
+  return self->count;
+}
+
+/**
+ * choir_histogram_get_sum:
+ * @self: a histogram
+ *
+ * Returns: the sum of its values
+ */
+double
+choir_histogram_get_sum (const ChoirHistogram *self)
+{
+  return self->sum;
+}
+
+/**
+ * choir_histogram_get_quantile:
+ * @self: a histogram
+ * @q: from 0 to 1
+ *
+ * Assumes values lie evenly in their bucket; what exceeds every bound counts as the last bound.
+ *
+ * Returns: about the value that a share @q of all does not exceed; 0 when there are none
+ */
+double
+choir_histogram_get_quantile (const ChoirHistogram *self, double q)
+{
+  const double wanted = CLAMP (q, 0.0, 1.0) * (double) self->count;
+  double below = 0.0;
+
+  for (guint i = 0; i < self->n_bounds; i++)
+    {
+      const double here = (double) self->buckets[i];
+      const double from = i > 0 ? self->bounds[i - 1] : 0.0;
+
+      if (here > 0.0 && below + here >= wanted)
+        return from + (self->bounds[i] - from) * (wanted - below) / here;
+
+      below += here;
+    }
+
+  return self->count > 0 && self->n_bounds > 0 ? self->bounds[self->n_bounds - 1] : 0.0;
+}
+
+/* The shortest text that reads back as @value, always recognisable as a float */
+static void
+append_double (GString *out, double value)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  for (int digits = 6; digits <= 17; digits++)
+    {
+      char format[8];
+
+      g_snprintf (format, sizeof format, "%%.%dg", digits);
+      g_ascii_formatd (text, sizeof text, format, value);
+
+      if (!(g_ascii_strtod (text, NULL) < value || g_ascii_strtod (text, NULL) > value))
+        break;
+    }
+
+  g_string_append (out, text);
+  if (strpbrk (text, ".e") == NULL)
+    g_string_append (out, ".0");
+}
+
+static void
+append_name (GString *out, ChoirCounterFamily *family, const char *suffix, const Cell *cell)
+{
+  g_string_append_printf (out, "%s%s", family->name, suffix);
+  if (*cell->labels != '\0')
+    g_string_append_printf (out, "{%s}", cell->labels);
+  g_string_append_c (out, ' ');
+}
+
+static void
+append_bucket (GString *out,
+               ChoirCounterFamily *family,
+               const Cell *cell,
+               guint i,
+               guint64 cumulative)
+{
+  g_string_append_printf (out, "%s_bucket{%s%sle=\"", family->name, cell->labels,
+                          *cell->labels != '\0' ? "," : "");
+
+  if (i < family->n_bounds)
+    append_double (out, family->bounds[i]);
+  else
+    g_string_append (out, "+Inf");
+
+  g_string_append_printf (out, "\"} %" G_GUINT64_FORMAT "\n", cumulative);
+}
+
+static void
+append_histogram (GString *out, ChoirCounterFamily *family, const Cell *cell)
+{
+  guint64 cumulative = 0;
+
+  for (guint i = 0; i <= family->n_bounds; i++)
+    {
+      cumulative += cell->histogram->buckets[i];
+      append_bucket (out, family, cell, i, cumulative);
+    }
+
+  append_name (out, family, "_count", cell);
+  g_string_append_printf (out, "%" G_GUINT64_FORMAT "\n", cell->histogram->count);
+  append_name (out, family, "_sum", cell);
+  append_double (out, cell->histogram->sum);
+  g_string_append_c (out, '\n');
+}
+
+static void
+append_family (GString *out, ChoirCounterFamily *family)
+{
+  static const char *const kinds[] = { "counter", "gauge", "histogram" };
+
+  g_string_append_printf (out, "# TYPE %s %s\n", family->name, kinds[family->kind]);
+  if (family->unit != NULL)
+    g_string_append_printf (out, "# UNIT %s %s\n", family->name, family->unit);
+  g_string_append_printf (out, "# HELP %s ", family->name);
+  append_escaped (out, family->help);
+  g_string_append_c (out, '\n');
+
+  for (guint i = 0; i < family->cells->len; i++)
+    {
+      const Cell *cell = g_ptr_array_index (family->cells, i);
+
+      if (family->kind == CHOIR_HISTOGRAM)
+        append_histogram (out, family, cell);
+      else
+        {
+          append_name (out, family, family->kind == CHOIR_COUNTER ? "_total" : "", cell);
+          g_string_append_printf (out, "%" G_GINT64_FORMAT "\n", cell->value);
+        }
+    }
+}
+
+/**
+ * choir_counters_write_openmetrics:
+ * @self: counters
+ * @out: where to append the text of OpenMetrics 1.0 (application/openmetrics-text), "# EOF"
+ * included
+ */
+void
+choir_counters_write_openmetrics (ChoirCounters *self, GString *out)
+{
+  for (guint i = 0; i < self->families->len; i++)
+    append_family (out, g_ptr_array_index (self->families, i));
+
+  g_string_append (out, "# EOF\n");
+}
+
+static void
+add_family_to_variant (ChoirCounterFamily *family, GVariantBuilder *builder)
+{
+  for (guint i = 0; i < family->cells->len; i++)
+    {
+      const Cell *cell = g_ptr_array_index (family->cells, i);
+      g_autofree char *key = *cell->labels != '\0'
+                               ? g_strdup_printf ("%s{%s}", family->name, cell->labels)
+                               : g_strdup (family->name);
+
+      if (family->kind == CHOIR_HISTOGRAM)
+        g_variant_builder_add (
+          builder, "{sv}", key,
+          g_variant_new ("(td)", cell->histogram->count, cell->histogram->sum));
+      else
+        g_variant_builder_add (builder, "{sv}", key, g_variant_new_int64 (cell->value));
+    }
+}
+
+/**
+ * choir_counters_to_variant:
+ * @self: counters
+ *
+ * Returns: (transfer floating): an a{sv} of name or name{label="value"} to an "x", or for a
+ *   histogram to its count and sum as "(td)"
+ */
+GVariant *
+choir_counters_to_variant (ChoirCounters *self)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; i < self->families->len; i++)
+    add_family_to_variant (g_ptr_array_index (self->families, i), &builder);
+
+  return g_variant_builder_end (&builder);
+}

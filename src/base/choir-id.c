@@ -3,3 +3,154 @@
  */
 
 #include "config.h"
+
+#include "choir-id.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* one system call for 32 ids; getrandom() never returns fewer than asked up to 256 (random(4)) */
+#define POOL_SIZE 512
+#define CALL_SIZE 256
+
+typedef struct
+{
+  guint8 bytes[POOL_SIZE];
+  guint left;
+  guint64 seed; /* 0: the kernel's */
+} Pool;
+
+/* per thread, so that a reactor never waits for another */
+static __thread Pool pool;
+
+/* Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014): SplitMix64 */
+static guint64
+next_seeded (void)
+{
+  guint64 z = (pool.seed += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15));
+
+  z = (z ^ (z >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+static void
+refill_from_kernel (void)
+{
+  for (guint have = 0; have < POOL_SIZE;)
+    {
+      const gssize n = getrandom (pool.bytes + have, CALL_SIZE, 0);
+
+      if (n > 0)
+        have += (guint) n;
+      else if (errno != EINTR)
+        g_error ("The kernel gives no randomness: %s", g_strerror (errno));
+    }
+}
+
+static void
+refill (void)
+{
+  if (pool.seed == 0)
+    refill_from_kernel ();
+  else
+    {
+      for (guint i = 0; i < POOL_SIZE; i += sizeof (guint64))
+        {
+          const guint64 word = GUINT64_TO_LE (next_seeded ());
+          memcpy (pool.bytes + i, &word, sizeof word);
+        }
+    }
+
+  pool.left = POOL_SIZE;
+}
+
+static void
+take_bytes (void *out, guint n)
+{
+  if (pool.left < n)
+    refill ();
+
+  pool.left -= n;
+  memcpy (out, pool.bytes + pool.left, n);
+  /* ids resume sessions: what was given out must not be found in a dump of the pool */
+  memset (pool.bytes + pool.left, 0, n);
+}
+
+/**
+ * choir_id_generate:
+ * @out: (out): 36 characters and NUL
+ *
+ * Writes a random UUID (RFC 4122, 4.4) of 122 random bits, which nobody can guess.
+ */
+void
+choir_id_generate (char out[CHOIR_ID_SIZE])
+{
+  static const char digits[] = "0123456789abcdef";
+  guint8 bytes[16];
+  char *end = out;
+
+  take_bytes (bytes, sizeof bytes);
+  bytes[6] = (guint8) ((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = (guint8) ((bytes[8] & 0x3f) | 0x80);
+
+  for (guint i = 0; i < sizeof bytes; i++)
+    {
+      if (i == 4 || i == 6 || i == 8 || i == 10)
+        *end++ = '-';
+      *end++ = digits[bytes[i] >> 4];
+      *end++ = digits[bytes[i] & 0x0f];
+    }
+
+  *end = '\0';
+}
+
+/**
+ * choir_id_random:
+ *
+ * Returns: 32 random bits
+ */
+guint32
+choir_id_random (void)
+{
+  guint32 value;
+
+  take_bytes (&value, sizeof value);
+  return GUINT32_FROM_LE (value);
+}
+
+/**
+ * choir_id_random_range:
+ * @end: at least 1
+ *
+ * Lemire, "Fast random integer generation in an interval" (2019): without bias.
+ *
+ * Returns: a number from 0 to @end - 1, all equally likely
+ */
+guint32
+choir_id_random_range (guint32 end)
+{
+  g_return_val_if_fail (end > 0, 0);
+
+  const guint32 unfair = -end % end;
+  guint64 product = (guint64) choir_id_random () * end;
+
+  while ((guint32) product < unfair)
+    product = (guint64) choir_id_random () * end;
+
+  return (guint32) (product >> 32);
+}
+
+/**
+ * choir_id_seed:
+ * @seed: where the sequence starts; 0 returns to the kernel's randomness
+ *
+ * For tests: makes this thread's ids and numbers repeatable, and guessable.
+ */
+void
+choir_id_seed (guint64 seed)
+{
+  pool.seed = seed;
+  pool.left = 0;
+}

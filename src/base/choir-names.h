@@ -14,7 +14,8 @@ G_BEGIN_DECLS
 #define CHOIR_CHANNEL_NAME_MAX 255
 /* protocol.md, "Envelope" */
 #define CHOIR_MESSAGE_ID_MAX 128
-#define CHOIR_USER_ID_MAX 255
+/* so that "user:ID" is a channel name too */
+#define CHOIR_USER_ID_MAX (CHOIR_CHANNEL_NAME_MAX - 5)
 #define CHOIR_TYPE_NAME_MAX 64
 #define CHOIR_TOKEN_MAX 8192
 
