@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: Copyright © the Choir contributors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# CPU time per message beside the least a server can do, and beside other servers:
+#   sh tests/load/run.sh [quick]
+# quick takes at most five minutes. The servers compared with that can't be installed are left out.
+
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(CDPATH='' cd -- "$here/../.." && pwd)
+build=$root/_build/release
+PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+export PATH
+
+# shellcheck source=data/packages.sh
+. "$root/data/packages.sh"
+
+# shellcheck disable=SC2086 # a list of words
+ensure_packages $PACKAGES_BUILD $PACKAGES_RUN libjansson-dev
+ensure_packages nginx libnginx-mod-nchan python3-fastapi python3-uvicorn ||
+  echo "Some of the servers compared with are missing" >&2
+if [ ! -d "$here/peers/node_modules/ws" ]; then
+  { ensure_node && npm ci --prefix "$here/peers" --no-audit --no-fund --ignore-scripts --silent; } \
+    >/dev/null 2>&1 || echo "ws and socket.io could not be installed" >&2
+fi
+
+echo "Building $build"
+CC=gcc sh "$here/build.sh" "$build"
+exec /usr/bin/python3 "$here/run.py" "$build" "$@"
