@@ -25,11 +25,12 @@ ChoirClaims *choir_claims_new_guest (const char *user_id);
 ChoirClaims *choir_claims_ref (ChoirClaims *self);
 void choir_claims_unref (ChoirClaims *self);
 
-const char *choir_claims_get_user_id (const ChoirClaims *self);   /* sub */
-const char *choir_claims_get_name (const ChoirClaims *self);      /* name, else preferred_username, else sub */
+const char *choir_claims_get_user_id (const ChoirClaims *self); /* sub */
+const char *
+choir_claims_get_name (const ChoirClaims *self); /* name, else preferred_username, else sub */
 const char *choir_claims_get_token_type (const ChoirClaims *self); /* (nullable) claim `type` */
-const char *choir_claims_get_jti (const ChoirClaims *self);       /* (nullable) */
-gint64 choir_claims_get_expiry_us (const ChoirClaims *self);      /* wall, G_MAXINT64: never */
+const char *choir_claims_get_jti (const ChoirClaims *self);        /* (nullable) */
+gint64 choir_claims_get_expiry_us (const ChoirClaims *self);       /* wall, G_MAXINT64: never */
 gboolean choir_claims_is_guest (const ChoirClaims *self);
 gboolean choir_claims_has_role (const ChoirClaims *self, const char *role);
 /* role admin may do all */

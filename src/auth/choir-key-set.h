@@ -33,14 +33,16 @@ typedef struct
 /* Immutable, atomically counted: verifications off the loop hold it across a reload */
 typedef struct _ChoirKeySet ChoirKeySet;
 
-/* @specs: ALG:ID:FILE each. Refuses: unknown algorithm, duplicate id, unreadable or empty file, HS secret shorter than the hash (RFC 7518 3.2),
- * PEM that is no public key (or is the wrong kind) for the algorithm, file readable by others for HS. */
+/* @specs: ALG:ID:FILE each. Refuses: unknown algorithm, duplicate id, unreadable or empty file, HS
+ * secret shorter than the hash (RFC 7518 3.2), PEM that is no public key (or is the wrong kind) for
+ * the algorithm, file readable by others for HS. */
 ChoirKeySet *choir_key_set_new_from_specs (const char *const *specs, GError **error);
 ChoirKeySet *choir_key_set_ref (ChoirKeySet *self);
 void choir_key_set_unref (ChoirKeySet *self);
 guint choir_key_set_get_n_keys (const ChoirKeySet *self);
 const ChoirKey *choir_key_set_get_key (const ChoirKeySet *self, guint i);
-/* Keys a token with this header may be checked against: same algorithm, and same id if the token names one */
+/* Keys a token with this header may be checked against: same algorithm, and same id if the token
+ * names one */
 gboolean choir_key_is_candidate (const ChoirKey *self, const char *algorithm_name, const char *kid);
 const char *choir_algorithm_get_name (ChoirAlgorithm self);
 gboolean choir_algorithm_is_symmetric (ChoirAlgorithm self);

@@ -16,9 +16,12 @@ typedef enum
   CHOIR_PERMISSION_WRITE, /* publish, change */
 } ChoirPermission;
 
-/* One claim `RESOURCE:ID:ACTION`, RESOURCE a namespace or '*', ID '*' or exact (may itself hold ':'), ACTION read, write or '*'.
- * @channel is "namespace:id", or a bare name whose id counts as "". Writing does not imply reading. */
-gboolean choir_permission_matches (const char *permission, const char *channel, ChoirPermission wanted);
+/* One claim `RESOURCE:ID:ACTION`, RESOURCE a namespace or '*', ID '*' or exact (may itself hold
+ * ':'), ACTION read, write or '*'.
+ * @channel is "namespace:id", or a bare name whose id counts as "". Writing does not imply reading.
+ */
+gboolean
+choir_permission_matches (const char *permission, const char *channel, ChoirPermission wanted);
 gboolean choir_permission_is_valid (const char *permission);
 
 G_END_DECLS

@@ -18,15 +18,17 @@ G_DECLARE_FINAL_TYPE (ChoirVerifier, choir_verifier, CHOIR, VERIFIER, GObject)
 
 typedef struct
 {
-  const char *issuer;                 /* (nullable) empty or NULL: not checked */
-  const char *audience;               /* (nullable) likewise; the token's aud may be an array */
+  const char *issuer;   /* (nullable) empty or NULL: not checked */
+  const char *audience; /* (nullable) likewise; the token's aud may be an array */
   gint64 leeway_us;
   const char *const *required_claims; /* (nullable) */
 } ChoirVerifierPolicy;
 
 ChoirVerifier *choir_verifier_new (ChoirKeySet *keys, const ChoirVerifierPolicy *policy);
 /* After a reload; forgets remembered tokens */
-void choir_verifier_configure (ChoirVerifier *self, ChoirKeySet *keys, const ChoirVerifierPolicy *policy);
+void choir_verifier_configure (ChoirVerifier *self,
+                               ChoirKeySet *keys,
+                               const ChoirVerifierPolicy *policy);
 
 typedef enum
 {
@@ -35,12 +37,19 @@ typedef enum
   CHOIR_VERIFY_LATER, /* an asymmetric key: call choir_verifier_verify_async() */
 } ChoirVerifyResult;
 
-/* At once: remembered tokens and HMAC. @error: CHOIR_ERROR_TOKEN_EXPIRED or CHOIR_ERROR_AUTH; the message says why in words fit for the
- * client ("Token expired", "Invalid token": never which check of the signature) */
-ChoirVerifyResult choir_verifier_try (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **error);
+/* At once: remembered tokens and HMAC. @error: CHOIR_ERROR_TOKEN_EXPIRED or CHOIR_ERROR_AUTH; the
+ * message says why in words fit for the client ("Token expired", "Invalid token": never which check
+ * of the signature) */
+ChoirVerifyResult
+choir_verifier_try (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **error);
 /* On a worker thread; remembers the answer */
-void choir_verifier_verify_async (ChoirVerifier *self, const char *token, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
-ChoirClaims *choir_verifier_verify_finish (ChoirVerifier *self, GAsyncResult *result, GError **error);
+void choir_verifier_verify_async (ChoirVerifier *self,
+                                  const char *token,
+                                  GCancellable *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer user_data);
+ChoirClaims *
+choir_verifier_verify_finish (ChoirVerifier *self, GAsyncResult *result, GError **error);
 guint choir_verifier_get_n_remembered (ChoirVerifier *self);
 
 /* Signs with the first HMAC key (`choird token`, tests); @claims_json: the whole payload object */
