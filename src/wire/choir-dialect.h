@@ -69,6 +69,7 @@ typedef struct
   const char *name;        /* "netra" */
   const char *subprotocol; /* "choir.v1.netra" */
   const char *payload_key; /* "payload" or "data" */
+  gboolean payload_required; /* inbound; otherwise an absent one is {} */
   gboolean with_id;
   gboolean with_correlation;
   gboolean with_channel;   /* channel and offset shown */
