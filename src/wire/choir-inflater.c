@@ -276,12 +276,15 @@ static gboolean
 end_message (ChoirInflater *self, gsize max_len, GByteArray *out, GError **error)
 {
   z_stream *zlib = &self->stream->zlib;
+  gsize before = out->len;
 
   self->has_input = FALSE;
   if (!inflate_bytes (zlib, flush_tail, sizeof flush_tail, max_len, out, error))
     return FALSE;
 
-  if (!is_at_block_end (zlib))
+  /* the tail completes an empty block; where it yields data, a block was cut short and took it for
+   * its own */
+  if (out->len != before || !is_at_block_end (zlib))
     {
       g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_INVALID_MESSAGE,
                            "Compressed data ends inside a block");
