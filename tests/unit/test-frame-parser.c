@@ -374,7 +374,6 @@ append_random_message (GRand *rand, GByteArray *stream, GString *expected)
   guint8 opcode = is_text ? CHOIR_OPCODE_TEXT : CHOIR_OPCODE_BINARY;
   gsize len = g_rand_int_range (rand, 0, g_rand_boolean (rand) ? 20 : 400);
   g_autofree guint8 *payload = g_malloc (len + 1);
-  g_autoptr (GString) pings = g_string_new (NULL);
   gsize at = 0;
 
   for (gsize i = 0; i < len; i++)
@@ -389,7 +388,7 @@ append_random_message (GRand *rand, GByteArray *stream, GString *expected)
       if (g_rand_boolean (rand))
         {
           stream_append_frame (stream, FIN | CHOIR_OPCODE_PING, g_rand_int (rand), "?!", 2);
-          g_string_append (expected, "; ping '?!'" + (expected->len == 0 ? 2 : 0));
+          g_string_append (expected, expected->len > 0 ? "; ping '?!'" : "ping '?!'");
         }
     }
   stream_append_frame (stream, FIN | opcode, g_rand_int (rand), payload + at, len - at);
