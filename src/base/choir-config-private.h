@@ -27,7 +27,8 @@ typedef enum
   CHOIR_CONFIG_RATE, /* see choir_rate_rule_parse() */
 } ChoirConfigType;
 
-/* Of one item where the key is a list; an empty string or list is not checked. Returns what it must be, or NULL */
+/* Of one item where the key is a list; an empty string or list is not checked. Returns what it must
+ * be, or NULL */
 typedef const char *(*ChoirConfigCheck) (const char *text);
 
 typedef struct
@@ -92,13 +93,11 @@ gboolean choir_config_values_read_file (GHashTable *values, const char *path, GE
 gboolean choir_config_values_read_environ (GHashTable *values,
                                            const char *const *environ_list,
                                            GError **error);
-gboolean choir_config_values_read_sets (GHashTable *values,
-                                        const char *const *sets,
-                                        GError **error);
+gboolean
+choir_config_values_read_sets (GHashTable *values, const char *const *sets, GError **error);
 gboolean choir_config_values_check (GHashTable *values, GError **error);
 /* (transfer none): NULL if there is no such group or key */
-ChoirConfigValue *choir_config_values_lookup (GHashTable *values,
-                                              const char *group,
-                                              const char *key);
+ChoirConfigValue *
+choir_config_values_lookup (GHashTable *values, const char *group, const char *key);
 
 G_END_DECLS

@@ -245,13 +245,15 @@ parse_choice (ChoirConfigValue *value, GError **error)
 static gboolean
 parse_rate (ChoirConfigValue *value, GError **error)
 {
-  g_autoptr (GError) rate_error = NULL;
-  g_autoptr (ChoirRateRule) rule = choir_rate_rule_parse (value->text, &rate_error);
+  GError *rate_error = NULL;
+  ChoirRateRule *rule = choir_rate_rule_parse (value->text, &rate_error);
+
+  g_clear_pointer (&rule, choir_rate_rule_unref);
 
   if (rate_error == NULL)
     return TRUE;
 
-  g_propagate_error (error, g_steal_pointer (&rate_error));
+  g_propagate_error (error, rate_error);
   return FALSE;
 }
 

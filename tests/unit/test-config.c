@@ -128,7 +128,6 @@ test_table (void)
 {
   guint n;
   const ChoirConfigKey *keys = choir_config_table_get_keys (&n);
-  g_autoptr (ChoirConfig) config = choir_config_new ();
 
   for (guint i = 0; i < n; i++)
     {

@@ -13,7 +13,7 @@
 
 typedef struct
 {
-  ChoirTimer timer;
+  ChoirTimer timer; /* first, so that it is its owner's address */
   gint64 due_us;
   gint64 fired_us;
   guint n_fired;
@@ -31,7 +31,7 @@ get_now (void)
 static void
 item_fired (ChoirTimer *timer)
 {
-  Item *item = (Item *) ((char *) timer - G_STRUCT_OFFSET (Item, timer));
+  Item *item = (gpointer) timer;
 
   g_assert_false (choir_timer_is_armed (timer));
   item->n_fired++;
@@ -124,7 +124,7 @@ test_jump (void)
 static void
 rearm_fired (ChoirTimer *timer)
 {
-  Item *item = (Item *) ((char *) timer - G_STRUCT_OFFSET (Item, timer));
+  Item *item = (gpointer) timer;
 
   item->n_fired++;
   choir_timer_wheel_arm (item->wheel, timer, 0, rearm_fired);
@@ -133,7 +133,7 @@ rearm_fired (ChoirTimer *timer)
 static void
 disarm_other_fired (ChoirTimer *timer)
 {
-  Item *item = (Item *) ((char *) timer - G_STRUCT_OFFSET (Item, timer));
+  Item *item = (gpointer) timer;
 
   item->n_fired++;
   choir_timer_disarm (item->other);
@@ -142,13 +142,13 @@ disarm_other_fired (ChoirTimer *timer)
 static void
 free_owner_fired (ChoirTimer *timer)
 {
-  g_free ((char *) timer - G_STRUCT_OFFSET (Item, timer));
+  g_free (timer);
 }
 
 static void
 free_wheel_fired (ChoirTimer *timer)
 {
-  Item *item = (Item *) ((char *) timer - G_STRUCT_OFFSET (Item, timer));
+  Item *item = (gpointer) timer;
 
   item->n_fired++;
   choir_timer_wheel_free (item->wheel);
