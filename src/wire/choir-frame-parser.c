@@ -7,6 +7,7 @@
 #include "choir-frame-parser.h"
 
 #include "choir-error.h"
+#include "choir-frame-failure.h"
 #include "choir-mask.h"
 
 #include <string.h>
@@ -40,53 +41,6 @@ enum
   FLAG_COMPRESSED = 1 << 1, /* the message's first frame had RSV1 */
   FLAG_FINAL = 1 << 2,      /* the current data frame is the message's last */
   FLAG_DELIVERED = 1 << 3,  /* the last event may have lent out memory of ours */
-};
-
-typedef enum
-{
-  FAILURE_NONE,
-  FAILURE_RSV,
-  FAILURE_OPCODE,
-  FAILURE_UNMASKED,
-  FAILURE_CONTROL_FRAGMENTED,
-  FAILURE_CONTROL_LENGTH,
-  FAILURE_LENGTH_FORM,
-  FAILURE_LENGTH_RANGE,
-  FAILURE_NOTHING_TO_CONTINUE,
-  FAILURE_MESSAGE_UNFINISHED,
-  FAILURE_CLOSE_BODY,
-  FAILURE_CLOSE_CODE,
-  FAILURE_CLOSE_REASON,
-  FAILURE_UTF8,
-  FAILURE_DEFLATE,
-  FAILURE_TOO_BIG,
-  FAILURE_INTERNAL,
-} Failure;
-
-typedef struct
-{
-  guint close_code;
-  const char *reason;
-} FailureText;
-
-static const FailureText failures[] = {
-  [FAILURE_NONE] = { CHOIR_CLOSE_INTERNAL_ERROR, "internal error" },
-  [FAILURE_RSV] = { CHOIR_CLOSE_PROTOCOL_ERROR, "reserved bit set" },
-  [FAILURE_OPCODE] = { CHOIR_CLOSE_PROTOCOL_ERROR, "reserved opcode" },
-  [FAILURE_UNMASKED] = { CHOIR_CLOSE_PROTOCOL_ERROR, "frame not masked" },
-  [FAILURE_CONTROL_FRAGMENTED] = { CHOIR_CLOSE_PROTOCOL_ERROR, "control frame fragmented" },
-  [FAILURE_CONTROL_LENGTH] = { CHOIR_CLOSE_PROTOCOL_ERROR, "control frame over 125 bytes" },
-  [FAILURE_LENGTH_FORM] = { CHOIR_CLOSE_PROTOCOL_ERROR, "length not in its shortest form" },
-  [FAILURE_LENGTH_RANGE] = { CHOIR_CLOSE_PROTOCOL_ERROR, "length over 63 bits" },
-  [FAILURE_NOTHING_TO_CONTINUE] = { CHOIR_CLOSE_PROTOCOL_ERROR, "no message to continue" },
-  [FAILURE_MESSAGE_UNFINISHED] = { CHOIR_CLOSE_PROTOCOL_ERROR, "message before not finished" },
-  [FAILURE_CLOSE_BODY] = { CHOIR_CLOSE_PROTOCOL_ERROR, "close frame of one byte" },
-  [FAILURE_CLOSE_CODE] = { CHOIR_CLOSE_PROTOCOL_ERROR, "invalid close code" },
-  [FAILURE_CLOSE_REASON] = { CHOIR_CLOSE_INVALID_DATA, "close reason not UTF-8" },
-  [FAILURE_UTF8] = { CHOIR_CLOSE_INVALID_DATA, "text not UTF-8" },
-  [FAILURE_DEFLATE] = { CHOIR_CLOSE_INVALID_DATA, "compressed data broken" },
-  [FAILURE_TOO_BIG] = { CHOIR_CLOSE_TOO_BIG, "message too big" },
-  [FAILURE_INTERNAL] = { CHOIR_CLOSE_INTERNAL_ERROR, "internal error" },
 };
 
 typedef struct
@@ -182,11 +136,9 @@ decode_length (const guint8 *bytes, gsize len, Header *header)
   guint64 length_64;
   guint16 length_16;
 
+  *header = (Header){ length_7, length_7 < LENGTH_16 ? 2 + CHOIR_MASK_LEN : 0 };
   if (length_7 < LENGTH_16)
-    {
-      *header = (Header){ length_7, 2 + CHOIR_MASK_LEN };
-      return FAILURE_NONE;
-    }
+    return FAILURE_NONE;
 
   if (length_7 == LENGTH_16)
     {
@@ -363,7 +315,8 @@ inflate_payload (ChoirFrameParser *self, const guint8 *bytes, gsize len, gboolea
                        &error);
 
   /* text that came out ahead of what broke is the earlier mistake, however the input was cut */
-  if (!check_text (self, self->message->data + before, self->message->len - before, FALSE))
+  if (self->message->len > before &&
+      !check_text (self, self->message->data + before, self->message->len - before, FALSE))
     return FAILURE_UTF8;
   if (error == NULL)
     return FAILURE_NONE;
@@ -410,10 +363,12 @@ take_data (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage 
   if (!final)
     return CHOIR_FRAME_EVENT_MORE;
 
+  self->flags = 0;
   *out = (ChoirFrameMessage){ .opcode = self->opcode, .data = bytes, .len = n_taken };
   if (self->message != NULL)
     {
-      out->data = self->message->data;
+      /* an array that never grew has no address, and an empty message shall have one */
+      out->data = self->message->len > 0 ? self->message->data : bytes;
       out->len = self->message->len;
       self->flags |= FLAG_DELIVERED;
     }
@@ -513,6 +468,90 @@ choir_frame_parser_clear (ChoirFrameParser *self)
   g_clear_pointer (&self->inflater, choir_inflater_free);
 }
 
+/* A whole message in one frame, the usual case, without going through the parser's state. What is
+ * unusual in any way, right or wrong, is left as it is. Returns: whether @out has a message */
+static gboolean
+take_whole_message (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage *out)
+{
+  guint8 *bytes = *data;
+  gsize size = 2 + CHOIR_MASK_LEN;
+  gsize payload_len;
+  gboolean is_ascii;
+  guint32 mask;
+
+  if (*len < size || self->state != STATE_HEADER || self->header_len != 0 || self->flags != 0)
+    return FALSE;
+  if ((bytes[0] != (FIN | CHOIR_OPCODE_TEXT) && bytes[0] != (FIN | CHOIR_OPCODE_BINARY)) ||
+      bytes[1] < MASK_BIT || bytes[1] == (MASK_BIT | LENGTH_64))
+    return FALSE;
+
+  payload_len = bytes[1] & LENGTH_BITS;
+  if (payload_len == LENGTH_16)
+    {
+      size += 2;
+      payload_len = bytes[2] << 8 | bytes[3];
+      if (payload_len < LENGTH_16)
+        return FALSE;
+    }
+  if (payload_len > self->limits->max_message || *len < size + payload_len)
+    return FALSE;
+
+  *out = (ChoirFrameMessage){ .opcode = bytes[0] & OPCODE_BITS,
+                              .data = bytes + size,
+                              .len = payload_len };
+  bytes += size;
+  memcpy (&mask, bytes - CHOIR_MASK_LEN, sizeof mask);
+  is_ascii = choir_mask_apply (bytes, payload_len, mask);
+  *data = bytes + payload_len;
+  *len -= size + payload_len;
+  if (is_ascii || out->opcode != CHOIR_OPCODE_TEXT || choir_utf8_validate (bytes, payload_len))
+    return TRUE;
+
+  fail (self, FAILURE_UTF8);
+
+  return FALSE;
+}
+
+static ChoirFrameEvent
+take_any (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage *out)
+{
+  ChoirFrameEvent event = CHOIR_FRAME_EVENT_MORE;
+  gboolean used_up = FALSE;
+
+  if ((self->flags & FLAG_DELIVERED) != 0)
+    release_delivered (self);
+
+  while (event == CHOIR_FRAME_EVENT_MORE && !used_up)
+    switch (self->state)
+      {
+      case STATE_HEADER:
+        used_up = !take_header (self, data, len) && self->state != STATE_ERROR;
+        break;
+      case STATE_DATA:
+        event = take_data (self, data, len, out);
+        used_up = self->state == STATE_DATA;
+        break;
+      case STATE_CONTROL:
+        event = take_control (self, data, len, out);
+        used_up = self->state == STATE_CONTROL;
+        break;
+      case STATE_CLOSED:
+        used_up = TRUE;
+        break;
+      default:
+        event = report_failure (self, out);
+        break;
+      }
+
+  if (G_UNLIKELY (self->state == STATE_CLOSED || self->state == STATE_ERROR))
+    {
+      *data += *len;
+      *len = 0;
+    }
+
+  return event;
+}
+
 /**
  * choir_frame_parser_next:
  * @self: an initialised parser
@@ -530,47 +569,12 @@ choir_frame_parser_clear (ChoirFrameParser *self)
 ChoirFrameEvent
 choir_frame_parser_next (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage *out)
 {
-  ChoirFrameEvent event = CHOIR_FRAME_EVENT_MORE;
-  gboolean used_up = FALSE;
+  if (*len == 0 && self->state == STATE_HEADER && self->flags == 0)
+    return CHOIR_FRAME_EVENT_MORE;
+  if (G_LIKELY (take_whole_message (self, data, len, out)))
+    return CHOIR_FRAME_EVENT_MESSAGE;
 
-  if ((self->flags & FLAG_DELIVERED) != 0)
-    release_delivered (self);
-
-  while (event == CHOIR_FRAME_EVENT_MORE && !used_up)
-    switch (self->state)
-      {
-      case STATE_HEADER:
-        used_up = !take_header (self, data, len) && self->state != STATE_ERROR;
-        break;
-
-      case STATE_DATA:
-        event = take_data (self, data, len, out);
-        used_up = self->state == STATE_DATA;
-        break;
-
-      case STATE_CONTROL:
-        event = take_control (self, data, len, out);
-        used_up = self->state == STATE_CONTROL;
-        break;
-
-      case STATE_CLOSED:
-        *data += *len;
-        *len = 0;
-        used_up = TRUE;
-        break;
-
-      default:
-        event = report_failure (self, out);
-        break;
-      }
-
-  if (G_UNLIKELY (event == CHOIR_FRAME_EVENT_ERROR))
-    {
-      *data += *len;
-      *len = 0;
-    }
-
-  return event;
+  return take_any (self, data, len, out);
 }
 
 /**

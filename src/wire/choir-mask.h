@@ -56,10 +56,22 @@ choir_mask_apply (guint8 *data, gsize len, guint32 mask)
       len -= sizeof word;
     }
 
-  memcpy (mask_bytes, &mask, sizeof mask);
-  for (gsize i = 0; i < len; i++)
+  if (len >= sizeof mask)
     {
-      data[i] ^= mask_bytes[i % CHOIR_MASK_LEN];
+      guint32 word;
+
+      memcpy (&word, data, sizeof word);
+      word ^= mask;
+      seen |= word;
+      memcpy (data, &word, sizeof word);
+      data += sizeof word;
+      len -= sizeof word;
+    }
+
+  memcpy (mask_bytes, &mask, sizeof mask);
+  for (gsize i = 0; i < len && i < sizeof mask; i++)
+    {
+      data[i] ^= mask_bytes[i];
       seen |= data[i];
     }
 
