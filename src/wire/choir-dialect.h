@@ -30,15 +30,17 @@ typedef enum
 {
   CHOIR_REFUSE_BEFORE_UPGRADE, /* HTTP status and problem+json */
   CHOIR_REFUSE_BY_CLOSE,       /* upgrade, then close with the contract's code and reason */
-  CHOIR_AUTH_BY_MESSAGE,       /* the first message authenticates; a token in the request counts as well */
+  CHOIR_AUTH_BY_MESSAGE, /* the first message authenticates; a token in the request counts as well
+                          */
 } ChoirAuthStyle;
 
 typedef enum
 {
   CHOIR_TIMESTAMP_ISO,
-  CHOIR_TIMESTAMP_UNIX_S,  /* a number with milliseconds as fraction */
+  CHOIR_TIMESTAMP_UNIX_S, /* a number with milliseconds as fraction */
   CHOIR_TIMESTAMP_UNIX_MS,
-  CHOIR_TIMESTAMP_METADATA, /* jddb: metadata {timestamp ms, version, userId, sessionId, correlationId} */
+  CHOIR_TIMESTAMP_METADATA, /* jddb: metadata {timestamp ms, version, userId, sessionId,
+                               correlationId} */
 } ChoirTimestampStyle;
 
 typedef struct
@@ -51,66 +53,73 @@ typedef struct
 typedef struct
 {
   const char *canonical;
-  const char *external;  /* NULL: not sent to this contract's clients. "": bare, the payload is the whole frame */
-  const char *payload;   /* template, NULL: as it is */
+  const char *external; /* NULL: not sent to this contract's clients. "": bare, the payload is the
+                           whole frame */
+  const char *payload;  /* template, NULL: as it is */
 } ChoirDialectOutbound;
 
 typedef struct
 {
   ChoirError error;
-  const char *code;      /* the contract's name of it */
-  const char *frame;     /* NULL, or the whole frame text (jddb's pre-parse failures) */
+  const char *code;  /* the contract's name of it */
+  const char *frame; /* NULL, or the whole frame text (jddb's pre-parse failures) */
 } ChoirDialectError;
 
 /* The static description, one per contract, in choir-dialect-table.c */
 typedef struct
 {
   ChoirDialectId id;
-  const char *name;        /* "netra" */
-  const char *subprotocol; /* "choir.v1.netra" */
-  const char *payload_key; /* "payload" or "data" */
+  const char *name;          /* "netra" */
+  const char *subprotocol;   /* "choir.v1.netra" */
+  const char *payload_key;   /* "payload" or "data" */
   gboolean payload_required; /* inbound; otherwise an absent one is {} */
   gboolean with_id;
   gboolean with_correlation;
-  gboolean with_channel;   /* channel and offset shown */
+  gboolean with_channel; /* channel and offset shown */
   ChoirTimestampStyle timestamp;
   ChoirAuthStyle auth_style;
-  guint auth_close_code;   /* 4000, 1008, 4001 */
-  guint eviction_close_code; /* 4009; contract B 4008 */
+  guint auth_close_code;      /* 4000, 1008, 4001 */
+  guint eviction_close_code;  /* 4009; contract B 4008 */
   gboolean capacity_by_close; /* at capacity: upgrade and close 1013 instead of 503 */
-  gboolean passes_unknown; /* inbound types not in the table keep their name (choir) instead of being refused */
-  gboolean heartbeat;      /* application heartbeat messages are sent besides WebSocket pings */
-  gboolean bare_auth;      /* a first message without type that holds `token` is `auth` */
-  const ChoirDialectInbound *inbound;   /* ends with external NULL */
-  const ChoirDialectOutbound *outbound; /* ends with canonical NULL; a type not listed goes out as it is */
-  const ChoirDialectError *errors;      /* ends with code NULL; an error not listed has its canonical code */
-  const char *error_payload;            /* template over the canonical error payload */
+  gboolean passes_unknown;    /* inbound types not in the table keep their name (choir) instead of
+                                 being refused */
+  gboolean heartbeat;         /* application heartbeat messages are sent besides WebSocket pings */
+  gboolean bare_auth;         /* a first message without type that holds `token` is `auth` */
+  const ChoirDialectInbound *inbound; /* ends with external NULL */
+  const ChoirDialectOutbound
+    *outbound; /* ends with canonical NULL; a type not listed goes out as it is */
+  const ChoirDialectError
+    *errors;                 /* ends with code NULL; an error not listed has its canonical code */
+  const char *error_payload; /* template over the canonical error payload */
 } ChoirDialectTable;
 
 /* Compiled: hashed names, parsed templates */
 typedef struct _ChoirDialect ChoirDialect;
 
-const ChoirDialect *choir_dialect_get (ChoirDialectId id); /* compiled once, lives for ever */
-const ChoirDialect *choir_dialect_by_name (const char *name);        /* (nullable) */
+const ChoirDialect *choir_dialect_get (ChoirDialectId id);    /* compiled once, lives for ever */
+const ChoirDialect *choir_dialect_by_name (const char *name); /* (nullable) */
 const ChoirDialect *choir_dialect_by_subprotocol (const char *name); /* (nullable) */
 const ChoirDialectTable *choir_dialect_get_table (const ChoirDialect *self);
 ChoirDialectId choir_dialect_get_id (const ChoirDialect *self);
 
 typedef struct
 {
-  const char *canonical; /* interned, static */
+  const char *canonical;        /* interned, static */
   const ChoirTemplate *payload; /* (nullable) */
 } ChoirDialectRow;
 
-const ChoirDialectRow *choir_dialect_find_inbound (const ChoirDialect *self, ChoirSlice external);  /* (nullable) */
+const ChoirDialectRow *choir_dialect_find_inbound (const ChoirDialect *self,
+                                                   ChoirSlice external); /* (nullable) */
 typedef struct
 {
   const char *external; /* (nullable) see ChoirDialectOutbound */
   const ChoirTemplate *payload;
 } ChoirDialectOutRow;
-const ChoirDialectOutRow *choir_dialect_find_outbound (const ChoirDialect *self, const char *canonical); /* (nullable) */
+const ChoirDialectOutRow *choir_dialect_find_outbound (const ChoirDialect *self,
+                                                       const char *canonical); /* (nullable) */
 const char *choir_dialect_get_error_code (const ChoirDialect *self, ChoirError error);
-const char *choir_dialect_get_error_frame (const ChoirDialect *self, ChoirError error); /* (nullable) */
-const ChoirTemplate *choir_dialect_get_error_template (const ChoirDialect *self);       /* (nullable) */
+const char *choir_dialect_get_error_frame (const ChoirDialect *self,
+                                           ChoirError error);                     /* (nullable) */
+const ChoirTemplate *choir_dialect_get_error_template (const ChoirDialect *self); /* (nullable) */
 
 G_END_DECLS

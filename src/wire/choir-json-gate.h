@@ -61,10 +61,10 @@ typedef struct
 
 typedef struct
 {
-  guint max_depth;   /* nesting; the whole text's */
-  gsize max_string;  /* only sets CHOIR_JSON_HAS_LONG */
-  gsize max_array;   /* likewise */
-  guint max_batch;   /* messages in a top-level array */
+  guint max_depth;  /* nesting; the whole text's */
+  gsize max_string; /* only sets CHOIR_JSON_HAS_LONG */
+  gsize max_array;  /* likewise */
+  guint max_batch;  /* messages in a top-level array */
 } ChoirJsonLimits;
 
 /* Most members of an envelope; more is an error */
@@ -77,16 +77,32 @@ typedef struct
 } ChoirJsonObject;
 
 /* One pass over one document that must be an object: grammar, depth, UTF-8, no NUL
- * (raw or as backslash-u0000), lone surrogate escapes refused, no duplicate key among the top-level members (compared after unescaping),
- * nothing after it. CHOIR_ERROR_INVALID_JSON with the byte offset in the message (never the content), CHOIR_ERROR_INVALID_MESSAGE when valid but no object */
-gboolean choir_json_gate_scan (const char *text, gsize len, const ChoirJsonLimits *limits, ChoirJsonObject *out, GError **error);
+ * (raw or as backslash-u0000), lone surrogate escapes refused, no duplicate key among the top-level
+ * members (compared after unescaping), nothing after it. CHOIR_ERROR_INVALID_JSON with the byte
+ * offset in the message (never the content), CHOIR_ERROR_INVALID_MESSAGE when valid but no object
+ */
+gboolean choir_json_gate_scan (const char *text,
+                               gsize len,
+                               const ChoirJsonLimits *limits,
+                               ChoirJsonObject *out,
+                               GError **error);
 
-/* A batch: whole text checked first, then each element handed out. choir_json_gate_is_batch() only looks at the first byte.
+/* A batch: whole text checked first, then each element handed out. choir_json_gate_is_batch() only
+ * looks at the first byte.
  * @elements: caller's array of limits->max_batch slices */
 gboolean choir_json_gate_is_batch (const char *text, gsize len);
-gboolean choir_json_gate_scan_batch (const char *text, gsize len, const ChoirJsonLimits *limits, ChoirSlice *elements, guint *n_elements, GError **error);
+gboolean choir_json_gate_scan_batch (const char *text,
+                                     gsize len,
+                                     const ChoirJsonLimits *limits,
+                                     ChoirSlice *elements,
+                                     guint *n_elements,
+                                     GError **error);
 /* Any one JSON value, for payloads that come from elsewhere (D-Bus, HTTP) */
-gboolean choir_json_gate_check (const char *text, gsize len, const ChoirJsonLimits *limits, ChoirJsonKind *kind, GError **error);
+gboolean choir_json_gate_check (const char *text,
+                                gsize len,
+                                const ChoirJsonLimits *limits,
+                                ChoirJsonKind *kind,
+                                GError **error);
 
 /* Reading inside text the gate has already passed: no checks, no allocation */
 const ChoirJsonMember *choir_json_object_find (const ChoirJsonObject *self, const char *key);

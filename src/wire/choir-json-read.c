@@ -137,9 +137,12 @@ choir_json_key_equals (ChoirSlice a, ChoirSlice b)
   Unescaper in_b;
   int byte;
 
-  if (a.len == b.len && memcmp (a.data, b.data, a.len) == 0)
+  if (a.len == b.len && (a.len == 0 || memcmp (a.data, b.data, a.len) == 0))
     return TRUE;
-  if (!has_escapes (a) && !has_escapes (b))
+  if (a.len > 0 && b.len > 0 && *a.data != *b.data && *a.data != '\\' && *b.data != '\\')
+    return FALSE;
+  /* escapes are longer than what they stand for, so the longer side must have one */
+  if (!has_escapes (a.len >= b.len ? a : b))
     return FALSE;
 
   unescaper_init (&in_a, a);

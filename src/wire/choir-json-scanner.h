@@ -18,8 +18,9 @@ G_BEGIN_DECLS
 /**
  * ChoirJsonScanner:
  *
- * Walks over text once. Every function takes what it is named for, moves @p behind it and says whether
- * it was there; after a failure @p stands where the text went wrong and @expected says what was missing.
+ * Walks over text once. Every function takes what it is named for, moves @p behind it and says
+ * whether it was there; after a failure @p stands where the text went wrong and @expected says what
+ * was missing.
  */
 typedef struct
 {
@@ -48,8 +49,8 @@ gboolean choir_json_scanner_take_value (ChoirJsonScanner *self);
 static inline void
 choir_json_scanner_skip_blanks (ChoirJsonScanner *self)
 {
-  while (self->p < self->end
-         && (*self->p == ' ' || *self->p == '\n' || *self->p == '\r' || *self->p == '\t'))
+  while (self->p < self->end &&
+         (*self->p == ' ' || *self->p == '\n' || *self->p == '\r' || *self->p == '\t'))
     self->p++;
 }
 

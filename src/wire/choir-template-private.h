@@ -60,7 +60,7 @@ typedef struct
 
 struct _ChoirTemplate
 {
-  GArray *items; /* (element-type ChoirTemplateItem) (owned) */
+  GArray *items;    /* (element-type ChoirTemplateItem) (owned) */
   GPtrArray *names; /* (element-type utf8) (owned): fields to look for, each once */
 };
 
