@@ -13,7 +13,7 @@ import re
 import sys
 
 POINT = re.compile(r"^(not )?ok\b[^#]*(?:#\s*(skip|todo)\b.*)?", re.IGNORECASE)
-PLAN = re.compile(r"^1\.\.(\d+)")
+BEGIN = re.compile(r"^(?:TAP version \d+|1\.\.\d+)")
 GOOD = {"OK", "EXPECTEDFAIL", "SKIP"}
 OUTPUT_LINES = 80
 
@@ -21,21 +21,18 @@ OUTPUT_LINES = 80
 def count_points(text):
     """Passed, failed and skipped of a TAP text, or None if it is not TAP."""
     passed = failed = skipped = 0
-    planned = None
+    is_tap = False
     for line in text.splitlines():
-        plan = PLAN.match(line)
         point = POINT.match(line)
-        if plan:
-            planned = int(plan[1])
+        if BEGIN.match(line):
+            is_tap = True
         elif point and (point[2] or "").lower() == "skip":
             skipped += 1
         elif point and point[1] and (point[2] or "").lower() != "todo":
             failed += 1
         elif point:
             passed += 1
-    if planned is None:
-        return None
-    return passed, failed, skipped
+    return (passed, failed, skipped) if is_tap else None
 
 
 def count_test(test):
