@@ -149,7 +149,7 @@ class Jddb(Dialect):
     subprotocol = 'choir.v1.jddb'
     codes = None
     first_type = 'document.open'
-    ping = ({'type': 'sync.request', 'payload': {}, 'metadata': {}}, 'sync.response')
+    ping = ({'type': 'ping', 'payload': {'pingId': 'p1'}, 'metadata': {}}, 'pong')
     document = 'test-doc'
 
     def target(self, token):
@@ -179,7 +179,7 @@ class Jddb(Dialect):
         return message.get('type') in ('error', 'system.error')
 
     def authenticate(self, client, token):
-        client.wait_type('document.open', 'sync.response', 'document.opened')
+        client.wait_type('document.open')
 
 
 class Reviewpoint(Dialect):
@@ -201,7 +201,7 @@ class Tripsage(Dialect):
     subprotocol = 'choir.v1.tripsage'
     codes = None
     first_type = None
-    ping = ({'type': 'connection_heartbeat', 'payload': {'timestamp': 1700000000}}, 'connection_heartbeat')
+    ping = ({'type': 'ping', 'payload': {'pingId': 'p1'}}, 'pong')
     session = 'test-session'
 
     def target(self, token):
