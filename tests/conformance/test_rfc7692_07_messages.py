@@ -132,7 +132,7 @@ def test_bfinal_fragmented(ws):
 @pytest.mark.parametrize('opcode,data', [
     case(f'7.2.3.6-empty-{kind}-{name}', opcode, data)
     for kind, opcode in (('text', TEXT), ('binary', BINARY))
-    for name, data in (('00', b'\x00'), ('0200', b'\x02\x00'), ('0300-final', b'\x03\x00'))])
+    for name, data in (('00', b'\x00'), ('0200', b'\x02\x00'), ('030000-final', b'\x03\x00\x00'))])
 def test_empty_message(ws, opcode, data):
     send_raw_compressed(ws, data, opcode)
     ws.expect_echo(opcode, b'')
