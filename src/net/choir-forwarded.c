@@ -215,6 +215,19 @@ find_client (const ChoirForwardedPolicy *self,
 }
 
 /**
+ * choir_forwarded_is_trusted:
+ * @self: the trusted proxies
+ * @peer: (nullable): the other end; %NULL: a unix socket, which is trusted
+ *
+ * Returns: whether @peer speaks for others
+ */
+gboolean
+choir_forwarded_is_trusted (const ChoirForwardedPolicy *self, const ChoirAddress *peer)
+{
+  return peer == NULL || is_trusted (self, peer);
+}
+
+/**
  * choir_forwarded_resolve:
  * @peer: (nullable): numeric address of the other end; %NULL: a unix socket, which is trusted
  * @x_forwarded_for: (nullable): the header; several lines joined with commas

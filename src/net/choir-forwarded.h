@@ -8,6 +8,8 @@
 
 #include <glib.h>
 
+#include "choir-address.h"
+
 G_BEGIN_DECLS
 
 /**
@@ -24,6 +26,7 @@ char *choir_forwarded_resolve (const ChoirForwardedPolicy *self,
                                const char *peer,
                                const char *x_forwarded_for,
                                const char *forwarded);
+gboolean choir_forwarded_is_trusted (const ChoirForwardedPolicy *self, const ChoirAddress *peer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirForwardedPolicy, choir_forwarded_policy_free)
 
 G_END_DECLS

@@ -34,6 +34,7 @@ typedef enum
 
 /* Whether a peer may send it in a close frame (RFC 6455 7.4.1, 7.4.2 and the IANA registry) */
 gboolean choir_close_code_is_valid_on_wire (guint code);
-const char *choir_close_code_get_name (guint code); /* "going-away", for logs and counters; "other" if unknown */
+const char *choir_close_code_get_name (
+  guint code); /* "going-away", for logs and counters; "other" if unknown */
 
 G_END_DECLS

@@ -28,8 +28,10 @@ typedef enum
 /* How a bad token is refused */
 typedef enum
 {
-  CHOIR_REFUSE_BEFORE_UPGRADE, /* HTTP status and problem+json */
-  CHOIR_REFUSE_BY_CLOSE,       /* upgrade, then close with the contract's code and reason */
+  CHOIR_REFUSE_BEFORE_UPGRADE,     /* HTTP status and problem+json */
+  CHOIR_REFUSE_BY_CLOSE,           /* upgrade, then close with the contract's code and reason */
+  CHOIR_AUTH_BEFORE_OR_BY_MESSAGE, /* a bad token is refused with HTTP; without one the first
+                                      message may bring it */
   CHOIR_AUTH_BY_MESSAGE, /* the first message authenticates; a token in the request counts as well
                           */
 } ChoirAuthStyle;
@@ -79,6 +81,7 @@ typedef struct
   ChoirTimestampStyle timestamp;
   ChoirAuthStyle auth_style;
   guint auth_close_code;      /* 4000, 1008, 4001 */
+  const char *token_type;     /* (nullable) what the claim `type` must be */
   guint eviction_close_code;  /* 4009; contract B 4008 */
   gboolean capacity_by_close; /* at capacity: upgrade and close 1013 instead of 503 */
   gboolean passes_unknown;    /* inbound types not in the table keep their name (choir) instead of

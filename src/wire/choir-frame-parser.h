@@ -18,7 +18,8 @@ G_BEGIN_DECLS
 /* Shared by all connections of an end point */
 typedef struct
 {
-  guint64 max_message; /* bytes after reassembly and inflation; a frame's payload is held to it as well */
+  guint64
+    max_message; /* bytes after reassembly and inflation; a frame's payload is held to it as well */
 } ChoirFrameLimits;
 
 typedef enum
@@ -27,8 +28,8 @@ typedef enum
   CHOIR_FRAME_EVENT_MESSAGE, /* a whole text or binary message */
   CHOIR_FRAME_EVENT_PING,
   CHOIR_FRAME_EVENT_PONG,
-  CHOIR_FRAME_EVENT_CLOSE,   /* code 1005 when the frame was empty */
-  CHOIR_FRAME_EVENT_ERROR,   /* close_code and reason say why; the parser stays in this state */
+  CHOIR_FRAME_EVENT_CLOSE, /* code 1005 when the frame was empty */
+  CHOIR_FRAME_EVENT_ERROR, /* close_code and reason say why; the parser stays in this state */
 } ChoirFrameEvent;
 
 typedef struct
@@ -43,9 +44,10 @@ typedef struct
 /**
  * ChoirFrameParser:
  *
- * A pull parser that works in the caller's buffer: a message that arrived whole is unmasked in place and handed out without a
- * copy; only what is incomplete is kept. Idle it owns no memory. Fail-fast: a bad length, opcode, RSV bit, mask, or UTF-8
- * byte is reported as soon as it has been seen, not when the frame is complete. A server's parser demands masks.
+ * A pull parser that works in the caller's buffer: a message that arrived whole is unmasked in
+ * place and handed out without a copy; only what is incomplete is kept. Idle it owns no memory.
+ * Fail-fast: a bad length, opcode, RSV bit, mask, or UTF-8 byte is reported as soon as it has been
+ * seen, not when the frame is complete. A server's parser demands masks.
  */
 typedef struct
 {
@@ -57,18 +59,21 @@ typedef struct
   guint8 header[14];              /* a header that came in pieces */
   guint8 header_len;
   guint8 state;
-  guint8 failure;                 /* why the parser is in its error state */
-  guint8 opcode;                  /* of the message being reassembled */
+  guint8 failure; /* why the parser is in its error state */
+  guint8 opcode;  /* of the message being reassembled */
   guint8 frame_opcode;
   ChoirUtf8State utf8;
   guint8 flags;
-  GByteArray *control;            /* (owned) (nullable): body of a control frame that came in pieces */
+  GByteArray *control; /* (owned) (nullable): body of a control frame that came in pieces */
 } ChoirFrameParser;
 
-void choir_frame_parser_init (ChoirFrameParser *self, const ChoirFrameLimits *limits, ChoirInflater *inflater /* (transfer full) (nullable) */);
+void choir_frame_parser_init (ChoirFrameParser *self,
+                              const ChoirFrameLimits *limits,
+                              ChoirInflater *inflater /* (transfer full) (nullable) */);
 void choir_frame_parser_clear (ChoirFrameParser *self);
 /* Takes from *@data, advances both; the bytes are written to (unmasked in place) */
-ChoirFrameEvent choir_frame_parser_next (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage *out);
+ChoirFrameEvent
+choir_frame_parser_next (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage *out);
 gsize choir_frame_parser_get_memory (const ChoirFrameParser *self);
 
 G_END_DECLS

@@ -31,8 +31,8 @@ typedef enum
 typedef struct
 {
   guint32 n_refs;
-  guint32 len;         /* header + payload */
-  guint8 start;        /* offset of the header in @bytes */
+  guint32 len;  /* header + payload */
+  guint8 start; /* offset of the header in @bytes */
   guint8 header_len;
   guint8 bytes[];
 } ChoirFrame;
@@ -67,7 +67,8 @@ choir_frame_unref (ChoirFrame *self)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirFrame, choir_frame_unref)
 
 ChoirFrame *choir_frame_new (ChoirOpcode opcode, const void *payload, gsize len);
-ChoirFrame *choir_frame_new_full (ChoirOpcode opcode, gboolean rsv1, const void *payload, gsize len);
+ChoirFrame *
+choir_frame_new_full (ChoirOpcode opcode, gboolean rsv1, const void *payload, gsize len);
 /* RFC 6455 5.5.1; @reason is cut at 123 bytes on a character border; code 0 or 1005: empty body */
 ChoirFrame *choir_frame_new_close (guint code, const char *reason);
 
@@ -84,14 +85,18 @@ typedef struct
 } ChoirFrameBuilder;
 
 void choir_frame_builder_init (ChoirFrameBuilder *self, gsize size_hint);
-/* Room for @room more bytes behind what is written; what the caller fills in is added to self->len by itself */
+/* Room for @room more bytes behind what is written; what the caller fills in is added to self->len
+ * by itself */
 guint8 *choir_frame_builder_reserve (ChoirFrameBuilder *self, gsize room);
 void choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len);
-#define choir_frame_builder_append_literal(self, text) choir_frame_builder_append (self, text, sizeof (text) - 1)
+#define choir_frame_builder_append_literal(self, text)                                             \
+  choir_frame_builder_append (self, text, sizeof (text) - 1)
 void choir_frame_builder_append_uint (ChoirFrameBuilder *self, guint64 value);
 /* Appends @text, valid UTF-8, as a JSON string with its quotes */
 void choir_frame_builder_append_json_string (ChoirFrameBuilder *self, const char *text, gsize len);
-ChoirFrame *choir_frame_builder_end (ChoirFrameBuilder *self, ChoirOpcode opcode, gboolean rsv1); /* (transfer full) */
+ChoirFrame *choir_frame_builder_end (ChoirFrameBuilder *self,
+                                     ChoirOpcode opcode,
+                                     gboolean rsv1); /* (transfer full) */
 void choir_frame_builder_clear (ChoirFrameBuilder *self);
 
 G_END_DECLS

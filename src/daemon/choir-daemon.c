@@ -1,0 +1,341 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-daemon.h"
+
+#include "choir-admin.h"
+#include "choir-clock.h"
+#include "choir-gateway.h"
+#include "choir-hub.h"
+#include "choir-keys.h"
+#include "choir-listener.h"
+#include "choir-log.h"
+#include "choir-sd.h"
+#include "choir-session.h"
+
+#include <string.h>
+
+/* Fine enough for heartbeats and rate limits, coarse enough to cost nothing */
+#define WHEEL_TICK_MS 20
+#define STATUS_US (5 * G_USEC_PER_SEC)
+/* After the drain: until the last close frames are through */
+#define FLUSH_US (2 * G_USEC_PER_SEC)
+
+struct _ChoirDaemon
+{
+  GObject parent_instance;
+
+  ChoirConfig *config;         /* (owned) */
+  ChoirCounters *counters;     /* (owned) */
+  ChoirTimerWheel *wheel;      /* (owned) */
+  ChoirReactor *reactor;       /* (owned) */
+  ChoirVerifier *verifier;     /* (owned) */
+  ChoirDirectoryMemory *users; /* (owned) (nullable) */
+  ChoirHub *hub;               /* (owned) */
+  ChoirGateway *gateway;       /* (owned) */
+  ChoirHttpServer *http;       /* (owned) */
+  ChoirListener *listener;     /* (owned) */
+  ChoirAdmin *admin;           /* (owned) */
+  GMainLoop *loop;             /* (owned) */
+  ChoirTimer status_timer;
+  ChoirTimer watchdog_timer;
+  gint64 watchdog_us;
+  gboolean stopping;
+};
+
+G_DEFINE_FINAL_TYPE (ChoirDaemon, choir_daemon, G_TYPE_OBJECT)
+
+static void
+choir_daemon_finalize (GObject *object)
+{
+  ChoirDaemon *self = CHOIR_DAEMON (object);
+
+  choir_timer_disarm (&self->status_timer);
+  choir_timer_disarm (&self->watchdog_timer);
+  g_clear_pointer (&self->admin, choir_admin_free);
+  g_clear_pointer (&self->listener, choir_listener_free);
+  g_clear_pointer (&self->http, choir_http_server_free);
+  g_clear_pointer (&self->reactor, choir_reactor_free);
+  g_clear_pointer (&self->gateway, choir_gateway_free);
+  g_clear_object (&self->hub);
+  g_clear_object (&self->users);
+  g_clear_object (&self->verifier);
+  g_clear_pointer (&self->wheel, choir_timer_wheel_free);
+  g_clear_pointer (&self->counters, choir_counters_free);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+  g_clear_object (&self->config);
+
+  G_OBJECT_CLASS (choir_daemon_parent_class)->finalize (object);
+}
+
+static void
+choir_daemon_class_init (ChoirDaemonClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = choir_daemon_finalize;
+}
+
+static void
+choir_daemon_init (ChoirDaemon *self)
+{
+  self->loop = g_main_loop_new (NULL, FALSE);
+}
+
+/**
+ * choir_daemon_new:
+ * @config: loaded
+ *
+ * Returns: (transfer full): a daemon that does nothing yet
+ */
+ChoirDaemon *
+choir_daemon_new (ChoirConfig *config)
+{
+  ChoirDaemon *self = g_object_new (CHOIR_TYPE_DAEMON, NULL);
+
+  self->config = g_object_ref (config);
+
+  return self;
+}
+
+/* `ID` or `ID:inactive` */
+static void
+fill_directory (ChoirDaemon *self)
+{
+  const char *const *known = choir_config_get_list (self->config, "auth", "known-users");
+
+  choir_directory_memory_clear (self->users);
+
+  for (; known != NULL && *known != NULL; known++)
+    {
+      g_autofree char *id = g_strdup (*known);
+      gboolean active = !g_str_has_suffix (id, ":inactive");
+
+      if (!active)
+        id[strlen (id) - strlen (":inactive")] = '\0';
+      choir_directory_memory_set (self->users, id, active);
+    }
+}
+
+static void
+status_cb (ChoirTimer *timer)
+{
+  ChoirDaemon *self =
+    (ChoirDaemon *) ((char *) timer - G_STRUCT_OFFSET (ChoirDaemon, status_timer));
+
+  choir_sd_notify ("STATUS=%u connections of %u users, %u channels",
+                   choir_hub_get_n_sessions (self->hub), choir_hub_get_n_users (self->hub),
+                   choir_hub_get_n_channels (self->hub));
+  choir_timer_wheel_arm (self->wheel, timer, STATUS_US, status_cb);
+}
+
+static void
+watchdog_cb (ChoirTimer *timer)
+{
+  ChoirDaemon *self =
+    (ChoirDaemon *) ((char *) timer - G_STRUCT_OFFSET (ChoirDaemon, watchdog_timer));
+
+  choir_sd_notify ("WATCHDOG=1");
+  choir_timer_wheel_arm (self->wheel, timer, self->watchdog_us, watchdog_cb);
+}
+
+static gboolean
+start_hub (ChoirDaemon *self, GError **error)
+{
+  self->counters = choir_counters_new ();
+  self->wheel = choir_timer_wheel_new (NULL, WHEEL_TICK_MS);
+  self->verifier = choir_keys_load (self->config, error);
+  if (self->verifier == NULL)
+    return FALSE;
+
+  if (choir_config_get_choice (self->config, "auth", "users") == CHOIR_USERS_STORE)
+    {
+      self->users = choir_directory_memory_new ();
+      fill_directory (self);
+    }
+
+  self->hub = choir_hub_new (self->config, self->verifier,
+                             self->users != NULL ? CHOIR_DIRECTORY (self->users) : NULL,
+                             self->wheel, self->counters, error);
+
+  return self->hub != NULL;
+}
+
+static gboolean
+start_net (ChoirDaemon *self, GError **error)
+{
+  self->reactor = choir_reactor_new (NULL, error);
+  if (self->reactor == NULL)
+    return FALSE;
+
+  self->gateway = choir_gateway_new (self->config, self->hub, self->reactor, self->counters, error);
+  if (self->gateway == NULL)
+    return FALSE;
+
+  self->http = choir_http_server_new (self->gateway);
+  self->listener = choir_listener_new (self->gateway, self->http);
+
+  return choir_listener_open (self->listener, error);
+}
+
+/**
+ * choir_daemon_start:
+ * @self: a new daemon
+ * @error: return location: %CHOIR_ERROR_CONFIG mostly
+ *
+ * Opens everything; from now on clients are served whenever the loop runs.
+ *
+ * Returns: %FALSE if something can't be opened: the daemon is good for nothing then
+ */
+gboolean
+choir_daemon_start (ChoirDaemon *self, GError **error)
+{
+  if (!start_hub (self, error) || !start_net (self, error))
+    return FALSE;
+
+  self->admin = choir_admin_new (self->hub, self->counters);
+  choir_admin_start (self->admin, choir_config_get_choice (self->config, "bus", "bus"));
+  self->gateway->ready = TRUE;
+
+  status_cb (&self->status_timer);
+  self->watchdog_us = choir_sd_get_watchdog_us ();
+  if (self->watchdog_us > 0)
+    watchdog_cb (&self->watchdog_timer);
+
+  choir_sd_notify ("READY=1");
+  choir_log (CHOIR_LOG_LEVEL_NOTICE, "ready", NULL);
+
+  return TRUE;
+}
+
+static gboolean
+apply_reload (ChoirDaemon *self, GError **error)
+{
+  ChoirLogLevel level;
+
+  if (!choir_config_reload (self->config, error) ||
+      !choir_keys_reload (self->config, self->verifier, error) ||
+      !choir_hub_configure (self->hub, error) || !choir_gateway_configure (self->gateway, error) ||
+      !choir_listener_configure (self->listener, error))
+    return FALSE;
+
+  if (self->users != NULL)
+    fill_directory (self);
+
+  if (choir_log_level_parse (choir_config_get_string (self->config, "log", "level"), &level, NULL))
+    choir_log_set_level (level);
+
+  return TRUE;
+}
+
+/**
+ * choir_daemon_reload:
+ * @self: a started daemon
+ *
+ * Reads the configuration again. If it can't be used, what was goes on, and the log says why.
+ */
+void
+choir_daemon_reload (ChoirDaemon *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  choir_sd_notify ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, choir_clock_monotonic_us ());
+
+  if (apply_reload (self, &error))
+    choir_log (CHOIR_LOG_LEVEL_NOTICE, "configuration reloaded", NULL);
+  else
+    {
+      g_autofree char *text = g_strdup_printf ("configuration not reloaded: %s", error->message);
+
+      choir_log (CHOIR_LOG_LEVEL_ERROR, text, NULL);
+    }
+
+  choir_sd_notify ("READY=1");
+}
+
+static void
+drained_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  ChoirDaemon *self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!choir_hub_drain_finish (CHOIR_HUB (source), result, &error))
+    choir_log (CHOIR_LOG_LEVEL_WARNING, error->message, NULL);
+
+  g_main_loop_quit (self->loop);
+}
+
+/**
+ * choir_daemon_stop:
+ * @self: a started daemon
+ *
+ * The first call lets clients leave in an orderly way, the second stops at once.
+ */
+void
+choir_daemon_stop (ChoirDaemon *self)
+{
+  gint64 drain_us = choir_config_get_duration_us (self->config, "server", "drain-timeout");
+
+  if (self->stopping)
+    {
+      g_main_loop_quit (self->loop);
+      return;
+    }
+
+  self->stopping = TRUE;
+  choir_log (CHOIR_LOG_LEVEL_NOTICE, "stopping", NULL);
+  choir_sd_notify ("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" G_GINT64_FORMAT, drain_us + FLUSH_US * 2);
+  choir_hub_drain_async (self->hub, NULL, drained_cb, self);
+}
+
+/* Lets close frames out and connections end: the hub must be empty before it goes */
+static void
+finish_connections (ChoirDaemon *self)
+{
+  gint64 deadline_us = choir_clock_monotonic_us () + FLUSH_US;
+
+  choir_hub_shutdown (self->hub);
+
+  while (choir_hub_get_n_sessions (self->hub) > 0 && choir_clock_monotonic_us () < deadline_us)
+    g_main_context_iteration (NULL, TRUE);
+
+  while (choir_hub_get_n_sessions (self->hub) > 0)
+    {
+      guint n = choir_hub_get_n_sessions (self->hub);
+
+      for (guint i = 0; i < n; i++)
+        choir_connection_abort (
+          CHOIR_CONNECTION (choir_session_get_link (choir_hub_get_session (self->hub, i))));
+      g_main_context_iteration (NULL, FALSE);
+    }
+}
+
+/**
+ * choir_daemon_run:
+ * @self: a started daemon
+ *
+ * Serves until choir_daemon_stop().
+ */
+void
+choir_daemon_run (ChoirDaemon *self)
+{
+  g_main_loop_run (self->loop);
+
+  choir_admin_stop (self->admin);
+  choir_listener_stop (self->listener);
+  choir_http_server_close_all (self->http);
+  finish_connections (self);
+}
+
+/**
+ * choir_daemon_dup_addresses:
+ * @self: a started daemon
+ *
+ * Returns: (transfer full): what is listened on
+ */
+char **
+choir_daemon_dup_addresses (ChoirDaemon *self)
+{
+  return choir_listener_dup_addresses (self->listener);
+}

@@ -1,0 +1,199 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-config.h"
+#include "choir-daemon.h"
+#include "choir-gateway.h"
+#include "choir-keys.h"
+#include "choir-log.h"
+#include "choir-token-command.h"
+
+#include <glib-unix.h>
+#include <glib/gi18n.h>
+#include <locale.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static char *opt_config;
+static char **opt_sets;
+static char *opt_log_format;
+static gboolean opt_check_config;
+static gboolean opt_dump_config;
+static gboolean opt_version;
+
+static const GOptionEntry entries[] = {
+  { "config", 0, 0, G_OPTION_ARG_FILENAME, &opt_config, N_ ("Read only this configuration file"),
+    N_ ("FILE") },
+  { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_sets, N_ ("Set one key"),
+    N_ ("SECTION.KEY=VALUE") },
+  { "check-config", 0, 0, G_OPTION_ARG_NONE, &opt_check_config,
+    N_ ("Check the configuration and exit"), NULL },
+  { "dump-config", 0, 0, G_OPTION_ARG_NONE, &opt_dump_config,
+    N_ ("Show every setting and where it comes from, and exit"), NULL },
+  { "log-format", 0, 0, G_OPTION_ARG_STRING, &opt_log_format, N_ ("auto, console, journal or json"),
+    N_ ("FORMAT") },
+  { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version, N_ ("Show the version and exit"), NULL },
+  G_OPTION_ENTRY_NULL,
+};
+
+static gboolean
+terminate_cb (gpointer user_data)
+{
+  choir_daemon_stop (user_data);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+reload_cb (gpointer user_data)
+{
+  choir_daemon_reload (user_data);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* A connection is a descriptor: take all we may have */
+static void
+raise_descriptor_limit (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0)
+    return;
+
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit (RLIMIT_NOFILE, &limit);
+}
+
+static gboolean
+set_up_log (ChoirConfig *config, GError **error)
+{
+  ChoirLogFormat format = CHOIR_LOG_FORMAT_AUTO;
+  ChoirLogLevel level;
+
+  if (opt_log_format != NULL && !choir_log_format_parse (opt_log_format, &format, error))
+    return FALSE;
+
+  if (!choir_log_level_parse (choir_config_get_string (config, "log", "level"), &level, error))
+    return FALSE;
+
+  choir_log_init (format, level);
+
+  return TRUE;
+}
+
+/* Everything but opening the sockets: the same reading of the same values as a start */
+static gboolean
+check_config (ChoirConfig *config, GError **error)
+{
+  g_autoptr (ChoirVerifier) verifier = choir_keys_load (config, error);
+  g_autoptr (ChoirTimerWheel) wheel = choir_timer_wheel_new (NULL, 1000);
+  g_autoptr (ChoirCounters) counters = choir_counters_new ();
+  g_autoptr (ChoirHub) hub = NULL;
+  ChoirGateway *gateway;
+
+  if (verifier == NULL)
+    return FALSE;
+
+  hub = choir_hub_new (config, verifier, NULL, wheel, counters, error);
+  if (hub == NULL)
+    return FALSE;
+
+  gateway = choir_gateway_new (config, hub, NULL, counters, error);
+  if (gateway == NULL)
+    return FALSE;
+
+  choir_gateway_free (gateway);
+
+  return TRUE;
+}
+
+static void
+print_addresses (ChoirDaemon *daemon)
+{
+  g_auto (GStrv) addresses = choir_daemon_dup_addresses (daemon);
+
+  for (char **address = addresses; *address != NULL; address++)
+    g_print ("listening on %s\n", *address);
+}
+
+static gboolean
+serve (ChoirConfig *config, GError **error)
+{
+  g_autoptr (ChoirDaemon) daemon = choir_daemon_new (config);
+  guint sources[3];
+
+  raise_descriptor_limit ();
+  sources[0] = g_unix_signal_add (SIGTERM, terminate_cb, daemon);
+  sources[1] = g_unix_signal_add (SIGINT, terminate_cb, daemon);
+  sources[2] = g_unix_signal_add (SIGHUP, reload_cb, daemon);
+
+  if (!choir_daemon_start (daemon, error))
+    return FALSE;
+
+  print_addresses (daemon);
+  choir_daemon_run (daemon);
+
+  for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
+    g_source_remove (sources[i]);
+
+  return TRUE;
+}
+
+static gboolean
+run (ChoirConfig *config, GError **error)
+{
+  g_auto (GStrv) environment = g_get_environ ();
+
+  if (!choir_config_load (config, opt_config, (const char *const *) environment,
+                          (const char *const *) opt_sets, error))
+    return FALSE;
+
+  if (opt_dump_config)
+    {
+      g_autoptr (GString) dump = g_string_new (NULL);
+
+      choir_config_dump (config, dump);
+      g_print ("%s", dump->str);
+      return TRUE;
+    }
+
+  if (!set_up_log (config, error))
+    return FALSE;
+
+  return opt_check_config ? check_config (config, error) : serve (config, error);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = NULL;
+  g_autoptr (ChoirConfig) config = choir_config_new ();
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+  textdomain (GETTEXT_PACKAGE);
+
+  if (argc > 1 && strcmp (argv[1], "token") == 0)
+    return choir_token_command (argc - 1, argv + 1);
+
+  context = g_option_context_new (_ ("- real-time WebSocket service"));
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+
+  if (!g_option_context_parse (context, &argc, &argv, &error) ||
+      (!opt_version && !run (config, &error)))
+    {
+      g_printerr ("choird: %s\n", error->message);
+      return 1;
+    }
+
+  if (opt_version)
+    g_print ("choird %s\n", PACKAGE_VERSION);
+
+  return 0;
+}

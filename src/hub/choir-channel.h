@@ -1,0 +1,92 @@
+/* choir-channel.h: a name, an ordered log and its subscribers
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-envelope.h"
+#include "choir-id.h"
+#include "choir-namespace.h"
+#include "choir-outbox.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ChoirChannel ChoirChannel;
+typedef struct _ChoirSession ChoirSession;
+typedef struct _ChoirUser ChoirUser;
+
+/**
+ * ChoirPost:
+ *
+ * One published message as the log keeps it: a single block, counted without atomics.
+ */
+typedef struct
+{
+  guint n_refs;
+  guint32 payload_len;
+  guint64 offset;
+  gint64 wall_us;
+  const char *type;       /* these four point into the block */
+  const char *user_id;    /* (nullable) */
+  const char *session_id; /* (nullable) */
+  const char *payload;
+  char id[CHOIR_ID_SIZE];
+} ChoirPost;
+
+/* Who hears a channel */
+typedef enum
+{
+  CHOIR_CHANNEL_NORMAL,  /* those who subscribed */
+  CHOIR_CHANNEL_ALL,     /* every session: "all" */
+  CHOIR_CHANNEL_USER,    /* "user:ID": the sessions of a user */
+  CHOIR_CHANNEL_SESSION, /* "session:ID" */
+} ChoirChannelKind;
+
+/**
+ * ChoirSubscription:
+ *
+ * One session in one channel. The channel's array and the session's hold the same pointer; the
+ * session owns it. @outbox is kept here to spare the fan-out a look into the session.
+ */
+typedef struct
+{
+  ChoirOutbox *outbox; /* borrowed from the session's link */
+  ChoirSession *session;
+  ChoirChannel *channel;
+  guint32 index; /* in the channel's array */
+} ChoirSubscription;
+
+struct _ChoirChannel
+{
+  char *name;                      /* (owned) */
+  ChoirNamespace *ns;              /* borrowed */
+  ChoirSubscription **subscribers; /* (owned array) */
+  ChoirPost **posts; /* (owned) (nullable): ring of the newest, oldest at @first_post */
+  guint64 offset;    /* of the newest message; 0: none yet */
+  gint64 touched_us; /* monotonic: last use */
+  guint32 n_subscribers;
+  guint32 capacity;
+  guint32 first_post;
+  guint32 n_posts;
+  guint32 posts_capacity;
+  ChoirChannelKind kind;
+  char epoch[17];
+};
+
+ChoirChannelKind choir_channel_kind_of (const char *name);
+ChoirChannel *choir_channel_new (const char *name, ChoirNamespace *ns);
+void choir_channel_free (ChoirChannel *self);
+void choir_channel_add (ChoirChannel *self, ChoirSubscription *subscription);
+void choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription);
+
+guint64 choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 now_us);
+guint choir_channel_trim (ChoirChannel *self, gint64 wall_us);
+gboolean choir_channel_is_disposable (const ChoirChannel *self);
+const ChoirPost *choir_channel_get_post (const ChoirChannel *self, guint i);
+gboolean choir_channel_can_recover (const ChoirChannel *self, const char *epoch, guint64 offset);
+guint choir_channel_find_after (const ChoirChannel *self, guint64 offset);
+void choir_post_to_message (const ChoirPost *self, const ChoirChannel *channel, ChoirMessage *out);
+
+G_END_DECLS

@@ -1,0 +1,120 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-handlers.h"
+
+#include "choir-error.h"
+#include "choir-payload.h"
+#include "choir-session.h"
+
+/* The payload with who sent it; what the sender claims about that is replaced */
+static GString *
+with_sender (ChoirSession *session, ChoirSlice payload)
+{
+  GString *out = g_string_sized_new (payload.len + 128);
+  ChoirJsonMember member;
+  gsize cursor = 0;
+
+  choir_payload_open (out);
+  choir_payload_add_string (out, "user_id", choir_session_get_user_id (session));
+  choir_payload_add_string (out, "session_id", choir_session_get_id (session));
+
+  while (choir_json_slice_next_member (payload, &cursor, &member))
+    {
+      if (choir_slice_equals (member.key, "user_id") ||
+          choir_slice_equals (member.key, "session_id"))
+        continue;
+
+      g_string_append (out, ",\"");
+      g_string_append_len (out, member.key.data, member.key.len);
+      g_string_append (out, "\":");
+      g_string_append_len (out, member.value.raw.data, member.value.raw.len);
+    }
+
+  choir_payload_close (out);
+
+  return out;
+}
+
+/* chat.message {content, ...} in the end point's channel or the one it names */
+static void
+handle_message (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
+  g_autoptr (GString) payload = NULL;
+  ChoirJsonValue content;
+
+  if (channel == NULL)
+    return;
+
+  if (!choir_json_slice_get (message->payload, "content", &content) ||
+      content.kind != CHOIR_JSON_STRING)
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                            "Field \"content\" must be a string");
+      return;
+    }
+
+  payload = with_sender (session, message->payload);
+  choir_handlers_publish (session, message, channel, "chat.message",
+                          choir_payload_as_slice (payload));
+}
+
+static gboolean
+is_subscribed (ChoirSession *session, const char *channel)
+{
+  for (guint i = 0; i < choir_session_get_n_subscriptions (session); i++)
+    if (g_str_equal (choir_session_get_subscription (session, i)->channel->name, channel))
+      return TRUE;
+
+  return FALSE;
+}
+
+/* Typing, cursors, selections: told to the others in the channel, never kept, never answered */
+static void
+handle_transient (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
+  g_autoptr (GString) payload = NULL;
+  g_autoptr (GError) error = NULL;
+  ChoirPublished published;
+  ChoirPublication publication = {
+    .channel = channel,
+    .type = message->type,
+    .user_id = choir_session_get_user_id (session),
+    .session_id = choir_session_get_id (session),
+    .except = session,
+    .transient = TRUE,
+  };
+
+  if (channel == NULL)
+    return;
+
+  if (!is_subscribed (session, channel))
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_NOT_SUBSCRIBED,
+                            "Subscribe to the channel first");
+      return;
+    }
+
+  payload = with_sender (session, message->payload);
+  publication.payload = choir_payload_as_slice (payload);
+  if (!choir_hub_publish (choir_session_get_hub (session), &publication, &published, &error))
+    choir_session_send_error (session, message, error);
+}
+
+static const ChoirRoute routes[] = {
+  { "chat.message", handle_message, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
+  { "chat.typing", handle_transient, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
+  { "cursor.position", handle_transient, CHOIR_RATE_CURSOR, CHOIR_ROUTE_SANITIZE },
+  { "selection.change", handle_transient, CHOIR_RATE_CURSOR, CHOIR_ROUTE_SANITIZE },
+};
+
+void
+choir_handlers_register_chat (ChoirRouter *router)
+{
+  choir_router_add (router, routes, G_N_ELEMENTS (routes));
+}

@@ -1,0 +1,81 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-handlers.h"
+
+#include "choir-clock.h"
+#include "choir-error.h"
+#include "choir-names.h"
+#include "choir-payload.h"
+#include "choir-session.h"
+
+/* ping {ping_id?} -> pong {ping_id, timestamp}; the id is passed on as it came, whatever it is */
+static void
+handle_ping (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autoptr (GString) payload = g_string_sized_new (96);
+  ChoirJsonValue ping_id;
+
+  choir_payload_open (payload);
+  if (choir_json_slice_get (message->payload, "ping_id", &ping_id))
+    choir_payload_add_raw (payload, "ping_id", ping_id.raw);
+  choir_payload_add_time (payload, "timestamp", choir_clock_wall_us ());
+  choir_payload_close (payload);
+
+  choir_session_send (session, message, "pong", choir_payload_as_slice (payload));
+}
+
+static void
+handle_heartbeat (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autoptr (GString) payload = g_string_sized_new (64);
+
+  choir_payload_open (payload);
+  choir_payload_add_time (payload, "timestamp", choir_clock_wall_us ());
+  choir_payload_close (payload);
+
+  choir_session_send (session, message, "heartbeat", choir_payload_as_slice (payload));
+}
+
+/* auth {token} */
+static void
+handle_auth (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *token = NULL;
+  ChoirJsonValue value;
+
+  if (choir_json_slice_get (message->payload, "token", &value) && value.kind == CHOIR_JSON_STRING)
+    token = choir_json_string_dup (value.raw, CHOIR_TOKEN_MAX);
+
+  /* an empty token fails like any other bad one, in the dialect's way */
+  choir_session_authenticate (session, token != NULL ? token : "", message);
+}
+
+static const ChoirRoute routes[] = {
+  { "ping", handle_ping, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_BEFORE_AUTH },
+  { "heartbeat", handle_heartbeat, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_BEFORE_AUTH },
+  { "auth", handle_auth, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_BEFORE_AUTH },
+};
+
+void
+choir_handlers_register_system (ChoirRouter *router)
+{
+  choir_router_add (router, routes, G_N_ELEMENTS (routes));
+}
+
+/**
+ * choir_handlers_register:
+ * @router: a router
+ *
+ * Adds everything this version handles.
+ */
+void
+choir_handlers_register (ChoirRouter *router)
+{
+  choir_handlers_register_system (router);
+  choir_handlers_register_channel (router);
+  choir_handlers_register_chat (router);
+}

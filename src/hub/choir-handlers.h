@@ -1,0 +1,32 @@
+/* choir-handlers.h: what the service does with each message
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-router.h"
+
+G_BEGIN_DECLS
+
+void choir_handlers_register (ChoirRouter *router);
+
+/* One group a file */
+void choir_handlers_register_system (ChoirRouter *router);
+void choir_handlers_register_channel (ChoirRouter *router);
+void choir_handlers_register_chat (ChoirRouter *router);
+
+/* (nullable) (transfer full): the channel a message is about: `channel` in the payload or the
+ * envelope, else the end point's; refuses the message if there is none or its name is invalid */
+char *choir_handlers_dup_channel (ChoirSession *session,
+                                  const ChoirEnvelope *message,
+                                  gboolean use_default);
+
+void choir_handlers_publish (ChoirSession *session,
+                             const ChoirEnvelope *message,
+                             const char *channel,
+                             const char *type,
+                             ChoirSlice payload);
+
+G_END_DECLS

@@ -1,0 +1,46 @@
+/* choir-hub-private.h: the hub's insides, for the files that make it up
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-hub.h"
+
+G_BEGIN_DECLS
+
+struct _ChoirHub
+{
+  GObject parent_instance;
+
+  ChoirConfig *config;             /* (owned) */
+  ChoirVerifier *verifier;         /* (owned) */
+  ChoirDirectory *directory;       /* (owned) (nullable): any user with a token may come in */
+  ChoirTimerWheel *wheel;          /* borrowed */
+  ChoirStats *stats;               /* (owned) */
+  ChoirBroadcaster *broadcaster;   /* (owned) */
+  ChoirRouter *router;             /* (owned) */
+  ChoirNamespaceTable *namespaces; /* (owned) */
+  ChoirSettings settings;
+  char *node; /* (owned) */
+
+  GPtrArray *sessions;       /* (element-type ChoirSession), borrowed: their links own them */
+  GHashTable *by_connection; /* (element-type utf8 ChoirSession), keys are the links' */
+  GHashTable *by_session;    /* (element-type utf8 ChoirSession), keys are the sessions' */
+  GHashTable *users;         /* (element-type utf8 ChoirUser) (owned) */
+  GHashTable *channels;      /* (element-type utf8 ChoirChannel) (owned) */
+  guint dialect_sessions[CHOIR_N_DIALECTS];
+  ChoirTimer sweep_timer;
+
+  GTask *drain_task; /* (owned) (nullable) */
+  ChoirTimer drain_timer;
+  gint64 drain_start_us;
+  gint64 drain_window_us;
+  guint drain_total;
+  gboolean draining;
+};
+
+void choir_hub_drain_check (ChoirHub *self);
+
+G_END_DECLS

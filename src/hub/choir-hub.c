@@ -1,0 +1,630 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-hub-private.h"
+
+#include "choir-clock.h"
+#include "choir-close-code.h"
+#include "choir-error.h"
+#include "choir-handlers.h"
+#include "choir-names.h"
+#include "choir-session.h"
+
+#include <string.h>
+
+#define SWEEP_US (30 * G_USEC_PER_SEC)
+
+G_DEFINE_FINAL_TYPE (ChoirHub, choir_hub, G_TYPE_OBJECT)
+
+static void
+choir_hub_finalize (GObject *object)
+{
+  ChoirHub *self = CHOIR_HUB (object);
+
+  g_assert (self->sessions->len == 0);
+
+  choir_timer_disarm (&self->sweep_timer);
+  choir_timer_disarm (&self->drain_timer);
+  g_ptr_array_unref (self->sessions);
+  g_hash_table_unref (self->by_connection);
+  g_hash_table_unref (self->by_session);
+  g_hash_table_unref (self->channels);
+  g_hash_table_unref (self->users);
+  g_clear_pointer (&self->router, choir_router_free);
+  g_clear_pointer (&self->stats, choir_stats_free);
+  g_clear_pointer (&self->namespaces, choir_namespace_table_free);
+  g_clear_object (&self->broadcaster);
+  g_clear_object (&self->verifier);
+  g_clear_object (&self->directory);
+  g_clear_object (&self->config);
+  choir_settings_clear (&self->settings);
+  g_free (self->node);
+
+  G_OBJECT_CLASS (choir_hub_parent_class)->finalize (object);
+}
+
+static void
+choir_hub_class_init (ChoirHubClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = choir_hub_finalize;
+}
+
+static void
+choir_hub_init (ChoirHub *self)
+{
+  self->sessions = g_ptr_array_new ();
+  self->by_connection = g_hash_table_new (g_str_hash, g_str_equal);
+  self->by_session = g_hash_table_new (g_str_hash, g_str_equal);
+  self->users =
+    g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) choir_user_free);
+  self->channels =
+    g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) choir_channel_free);
+  self->broadcaster = choir_broadcaster_new ();
+}
+
+static char *
+make_node_name (ChoirConfig *config)
+{
+  const char *configured = choir_config_get_string (config, "server", "node");
+
+  if (configured != NULL && *configured != '\0')
+    return g_strdup (configured);
+
+  return g_strdup_printf ("%s-%08x", g_get_host_name (), choir_id_random ());
+}
+
+static gboolean
+is_stale (ChoirHub *self, ChoirChannel *channel, gint64 now_us)
+{
+  if (channel->n_subscribers > 0 || choir_channel_trim (channel, choir_clock_wall_us ()) > 0)
+    return FALSE;
+
+  return channel->offset == 0 || now_us - channel->touched_us > channel->ns->history_age_us;
+}
+
+static void
+sweep_channels (ChoirHub *self, gint64 now_us)
+{
+  GHashTableIter iter;
+  gpointer channel;
+
+  g_hash_table_iter_init (&iter, self->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &channel))
+    if (is_stale (self, channel, now_us))
+      {
+        g_hash_table_iter_remove (&iter);
+        *self->stats->channels -= 1;
+      }
+}
+
+static void
+sweep_users (ChoirHub *self, gint64 now_us)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->users);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ChoirUser *user = value;
+      ChoirRateRule *rule = self->settings.dialects[CHOIR_DIALECT_CHOIR].rate;
+
+      /* meters of users belong to the dialects that count by user; the longest window decides */
+      for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
+        {
+          ChoirRateRule *other = self->settings.dialects[i].rate;
+
+          if (rule == NULL || (other != NULL && choir_rate_rule_get_longest_us (other) >
+                                                  choir_rate_rule_get_longest_us (rule)))
+            rule = other;
+        }
+
+      if ((rule == NULL || choir_rate_meter_trim (&user->meter, rule, now_us)) &&
+          user->n_sessions == 0)
+        g_hash_table_iter_remove (&iter);
+    }
+}
+
+static void
+sweep_cb (ChoirTimer *timer)
+{
+  ChoirHub *self = (ChoirHub *) ((char *) timer - G_STRUCT_OFFSET (ChoirHub, sweep_timer));
+  gint64 now_us = choir_clock_monotonic_us ();
+
+  sweep_channels (self, now_us);
+  sweep_users (self, now_us);
+  choir_timer_wheel_arm (self->wheel, &self->sweep_timer, SWEEP_US, sweep_cb);
+}
+
+/**
+ * choir_hub_new:
+ * @config: the configuration
+ * @verifier: checks tokens
+ * @directory: (nullable): knows the users; %NULL: a good token is enough
+ * @wheel: the deadlines; must outlive the hub
+ * @counters: the figures; must outlive the hub
+ * @error: return location: %CHOIR_ERROR_CONFIG
+ *
+ * Returns: (transfer full): a hub, or %NULL
+ */
+ChoirHub *
+choir_hub_new (ChoirConfig *config,
+               ChoirVerifier *verifier,
+               ChoirDirectory *directory,
+               ChoirTimerWheel *wheel,
+               ChoirCounters *counters,
+               GError **error)
+{
+  g_autoptr (ChoirHub) self = g_object_new (CHOIR_TYPE_HUB, NULL);
+
+  self->config = g_object_ref (config);
+  self->verifier = g_object_ref (verifier);
+  self->directory = directory != NULL ? g_object_ref (directory) : NULL;
+  self->wheel = wheel;
+  self->stats = choir_stats_new (counters);
+  self->router = choir_router_new (self->stats);
+  self->namespaces = choir_namespace_table_new (config);
+  self->node = make_node_name (config);
+  choir_handlers_register (self->router);
+
+  if (!choir_hub_configure (self, error))
+    return NULL;
+
+  choir_timer_wheel_arm (wheel, &self->sweep_timer, SWEEP_US, sweep_cb);
+
+  return g_steal_pointer (&self);
+}
+
+/**
+ * choir_hub_configure:
+ * @self: a hub
+ * @error: return location: %CHOIR_ERROR_CONFIG
+ *
+ * Reads the configuration again, after a reload. What is open stays open.
+ *
+ * Returns: %FALSE if it makes no sense; all stays as it was
+ */
+gboolean
+choir_hub_configure (ChoirHub *self, GError **error)
+{
+  ChoirSettings settings = { 0 };
+
+  if (!choir_settings_read (&settings, self->config, error))
+    return FALSE;
+
+  choir_settings_clear (&self->settings);
+  self->settings = settings;
+  choir_namespace_table_configure (self->namespaces, self->config);
+  choir_broadcaster_set_compression_threshold (
+    self->broadcaster, choir_config_get_size (self->config, "protocol", "compression-threshold"));
+
+  for (char **event = self->settings.events; event != NULL && *event != NULL; event++)
+    choir_stats_add_type (self->stats, *event);
+
+  return TRUE;
+}
+
+/**
+ * choir_hub_shutdown:
+ * @self: a hub
+ *
+ * Closes every session at once, with 1012.
+ */
+void
+choir_hub_shutdown (ChoirHub *self)
+{
+  self->draining = TRUE;
+
+  for (guint i = 0; i < self->sessions->len; i++)
+    choir_session_close (g_ptr_array_index (self->sessions, i), CHOIR_CLOSE_RESTART,
+                         "Service restart");
+}
+
+const ChoirSettings *
+choir_hub_get_settings (ChoirHub *self)
+{
+  return &self->settings;
+}
+
+ChoirStats *
+choir_hub_get_stats (ChoirHub *self)
+{
+  return self->stats;
+}
+
+ChoirBroadcaster *
+choir_hub_get_broadcaster (ChoirHub *self)
+{
+  return self->broadcaster;
+}
+
+ChoirRouter *
+choir_hub_get_router (ChoirHub *self)
+{
+  return self->router;
+}
+
+ChoirTimerWheel *
+choir_hub_get_wheel (ChoirHub *self)
+{
+  return self->wheel;
+}
+
+ChoirVerifier *
+choir_hub_get_verifier (ChoirHub *self)
+{
+  return self->verifier;
+}
+
+ChoirDirectory *
+choir_hub_get_directory (ChoirHub *self)
+{
+  return self->directory;
+}
+
+const char *
+choir_hub_get_node (ChoirHub *self)
+{
+  return self->node;
+}
+
+ChoirNamespace *
+choir_hub_get_namespace (ChoirHub *self, const char *channel)
+{
+  return choir_namespace_table_lookup (self->namespaces, channel);
+}
+
+/**
+ * choir_hub_admit:
+ * @self: a hub
+ * @dialect: the contract a new client speaks
+ * @user_id: (nullable): who it is, if that is known already
+ *
+ * Returns: whether there is room for it (contracts.md: the limits of each)
+ */
+ChoirAdmit
+choir_hub_admit (ChoirHub *self, ChoirDialectId dialect, const char *user_id)
+{
+  const ChoirDialectSettings *settings = &self->settings.dialects[dialect];
+  ChoirUser *user;
+
+  if (self->draining)
+    return CHOIR_ADMIT_DRAINING;
+
+  if (self->sessions->len >= self->settings.max_connections ||
+      self->dialect_sessions[dialect] >= settings->max_connections)
+    return CHOIR_ADMIT_FULL;
+
+  if (user_id == NULL || settings->max_per_user == 0 ||
+      settings->per_user_policy != CHOIR_PER_USER_REJECT)
+    return CHOIR_ADMIT_OK;
+
+  user = choir_hub_find_user (self, user_id);
+
+  return user != NULL && user->n_sessions >= settings->max_per_user ? CHOIR_ADMIT_USER_FULL
+                                                                    : CHOIR_ADMIT_OK;
+}
+
+guint
+choir_hub_get_n_sessions (ChoirHub *self)
+{
+  return self->sessions->len;
+}
+
+/**
+ * choir_hub_get_session:
+ * @self: a hub
+ * @i: below choir_hub_get_n_sessions(); the order changes when a session ends
+ *
+ * Returns: (transfer none): a session
+ */
+ChoirSession *
+choir_hub_get_session (ChoirHub *self, guint i)
+{
+  return g_ptr_array_index (self->sessions, i);
+}
+
+/**
+ * choir_hub_find_session:
+ * @self: a hub
+ * @connection_id: what `connection.established` named
+ *
+ * Returns: (transfer none) (nullable): the session of that connection
+ */
+ChoirSession *
+choir_hub_find_session (ChoirHub *self, const char *connection_id)
+{
+  return g_hash_table_lookup (self->by_connection, connection_id);
+}
+
+ChoirUser *
+choir_hub_find_user (ChoirHub *self, const char *user_id)
+{
+  return g_hash_table_lookup (self->users, user_id);
+}
+
+guint
+choir_hub_get_n_users (ChoirHub *self)
+{
+  return *self->stats->users;
+}
+
+/**
+ * choir_hub_kick_user:
+ * @self: a hub
+ * @user_id: a user
+ * @reason: shown to the client
+ *
+ * Closes all connections of a user, with 4002.
+ *
+ * Returns: how many
+ */
+guint
+choir_hub_kick_user (ChoirHub *self, const char *user_id, const char *reason)
+{
+  ChoirUser *user = choir_hub_find_user (self, user_id);
+  guint n = user != NULL ? user->n_sessions : 0;
+
+  for (guint i = 0; i < n; i++)
+    choir_session_close (user->sessions[i], CHOIR_CLOSE_KICKED, reason);
+
+  return n;
+}
+
+/* Called by a session that has been made */
+void
+choir_hub_add_session (ChoirHub *self, ChoirSession *session)
+{
+  ChoirDialectId dialect = choir_dialect_get_id (choir_session_get_dialect (session));
+
+  choir_session_set_hub_index (session, self->sessions->len);
+  g_ptr_array_add (self->sessions, session);
+  g_hash_table_insert (self->by_connection, (char *) choir_session_get_connection_id (session),
+                       session);
+  g_hash_table_insert (self->by_session, (char *) choir_session_get_id (session), session);
+  self->dialect_sessions[dialect]++;
+  *self->stats->dialects[dialect] += 1;
+  *self->stats->active += 1;
+  *self->stats->accepted += 1;
+}
+
+/* Called by a session that ends */
+void
+choir_hub_remove_session (ChoirHub *self, ChoirSession *session)
+{
+  ChoirDialectId dialect = choir_dialect_get_id (choir_session_get_dialect (session));
+  guint i = choir_session_get_hub_index (session);
+  gint64 life_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
+
+  g_assert (g_ptr_array_index (self->sessions, i) == session);
+
+  g_ptr_array_remove_index_fast (self->sessions, i);
+  if (i < self->sessions->len)
+    choir_session_set_hub_index (g_ptr_array_index (self->sessions, i), i);
+
+  g_hash_table_remove (self->by_connection, choir_session_get_connection_id (session));
+  g_hash_table_remove (self->by_session, choir_session_get_id (session));
+  self->dialect_sessions[dialect]--;
+  *self->stats->dialects[dialect] -= 1;
+  *self->stats->active -= 1;
+  *self->stats->closed += 1;
+  choir_histogram_record (self->stats->duration, life_us / (double) G_USEC_PER_SEC);
+  choir_hub_drain_check (self);
+}
+
+/* Called by a session that has learnt whose it is */
+ChoirUser *
+choir_hub_join_user (ChoirHub *self, const char *user_id, ChoirSession *session)
+{
+  ChoirUser *user = choir_hub_find_user (self, user_id);
+
+  if (user == NULL)
+    {
+      user = choir_user_new (user_id);
+      g_hash_table_insert (self->users, user->id, user);
+    }
+  else if (user->n_sessions == 0)
+    *self->stats->reconnects += 1;
+
+  if (user->n_sessions == 0)
+    *self->stats->users += 1;
+
+  choir_user_add (user, session);
+
+  return user;
+}
+
+void
+choir_hub_leave_user (ChoirHub *self, ChoirUser *user, ChoirSession *session)
+{
+  choir_user_remove (user, session);
+
+  /* the entry stays until the sweep, so that reconnecting does not refill the rate meter */
+  if (user->n_sessions == 0)
+    *self->stats->users -= 1;
+}
+
+ChoirChannel *
+choir_hub_find_channel (ChoirHub *self, const char *name)
+{
+  return g_hash_table_lookup (self->channels, name);
+}
+
+guint
+choir_hub_get_n_channels (ChoirHub *self)
+{
+  return g_hash_table_size (self->channels);
+}
+
+/**
+ * choir_hub_ensure_channel:
+ * @self: a hub
+ * @name: a valid channel name
+ * @error: return location: %CHOIR_ERROR_UNAVAILABLE if the namespace's `max-channels` are in memory
+ *
+ * Returns: (transfer none): the channel, made if it was not there. One that stays unused is given
+ * back with choir_hub_release_channel().
+ */
+ChoirChannel *
+choir_hub_ensure_channel (ChoirHub *self, const char *name, GError **error)
+{
+  ChoirChannel *channel = choir_hub_find_channel (self, name);
+  ChoirNamespace *ns;
+
+  if (channel != NULL)
+    return channel;
+
+  ns = choir_hub_get_namespace (self, name);
+  if (ns->n_channels >= ns->max_channels)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
+                           "Too many channels of this kind are open");
+      return NULL;
+    }
+
+  channel = choir_channel_new (name, ns);
+  g_hash_table_insert (self->channels, channel->name, channel);
+  *self->stats->channels += 1;
+
+  return channel;
+}
+
+/**
+ * choir_hub_release_channel:
+ * @self: a hub
+ * @channel: a channel the caller no longer uses
+ *
+ * Frees it if nobody would notice.
+ */
+void
+choir_hub_release_channel (ChoirHub *self, ChoirChannel *channel)
+{
+  if (!choir_channel_is_disposable (channel))
+    return;
+
+  g_hash_table_remove (self->channels, channel->name);
+  *self->stats->channels -= 1;
+}
+
+static guint
+send_to_sessions (ChoirHub *self,
+                  ChoirSession *const *sessions,
+                  guint n,
+                  const ChoirMessage *message,
+                  const ChoirSession *except)
+{
+  ChoirFanout fanout;
+
+  choir_fanout_begin (&fanout, self->broadcaster, message);
+
+  for (guint i = 0; i < n; i++)
+    if (sessions[i] != except && choir_session_get_claims (sessions[i]) != NULL)
+      choir_fanout_push (&fanout, choir_session_get_outbox (sessions[i]));
+
+  choir_fanout_end (&fanout);
+
+  return fanout.n_recipients;
+}
+
+static guint
+deliver (ChoirHub *self,
+         const char *name,
+         const ChoirChannel *channel,
+         const ChoirMessage *message,
+         const ChoirSession *except)
+{
+  ChoirSession *session;
+  ChoirUser *user;
+
+  switch (choir_channel_kind_of (name))
+    {
+    case CHOIR_CHANNEL_ALL:
+      return send_to_sessions (self, (ChoirSession *const *) self->sessions->pdata,
+                               self->sessions->len, message, except);
+
+    case CHOIR_CHANNEL_USER:
+      user = choir_hub_find_user (self, name + strlen ("user:"));
+      return user != NULL
+               ? send_to_sessions (self, user->sessions, user->n_sessions, message, except)
+               : 0;
+
+    case CHOIR_CHANNEL_SESSION:
+      session = g_hash_table_lookup (self->by_session, name + strlen ("session:"));
+      return session != NULL ? send_to_sessions (self, &session, 1, message, except) : 0;
+
+    case CHOIR_CHANNEL_NORMAL:
+    default:
+      return channel != NULL
+               ? choir_broadcaster_send_to_channel (self->broadcaster, channel, message, except)
+               : 0;
+    }
+}
+
+static void
+count_publish (ChoirHub *self, const ChoirMessage *message, guint n_recipients)
+{
+  ChoirTypeStats *stats = choir_stats_for_type (self->stats, message->type);
+
+  *self->stats->publishes += 1;
+  *self->stats->deliveries += n_recipients;
+  *stats->sent += n_recipients;
+  choir_histogram_record (self->stats->fanout, n_recipients);
+}
+
+/**
+ * choir_hub_publish:
+ * @self: a hub
+ * @publication: what and where; permission is the caller's to check
+ * @out: filled with what became of it
+ * @error: return location: %CHOIR_ERROR_UNAVAILABLE
+ *
+ * The one way by which anything reaches a channel. A transient message (typing, cursors) takes no
+ * offset and is not kept.
+ *
+ * Returns: %FALSE if it could not be published; nobody got it then
+ */
+gboolean
+choir_hub_publish (ChoirHub *self,
+                   const ChoirPublication *publication,
+                   ChoirPublished *out,
+                   GError **error)
+{
+  char id[CHOIR_ID_SIZE];
+  ChoirMessage message = {
+    .type = publication->type,
+    .payload = publication->payload,
+    .id = id,
+    .wall_us = choir_clock_wall_us (),
+    .channel = publication->channel,
+    .user_id = publication->user_id,
+    .session_id = publication->session_id,
+  };
+
+  *out = (ChoirPublished){ 0 };
+
+  if (publication->transient)
+    out->channel = choir_hub_find_channel (self, publication->channel);
+  else
+    {
+      out->channel = choir_hub_ensure_channel (self, publication->channel, error);
+      if (out->channel == NULL)
+        return FALSE;
+    }
+
+  choir_id_generate (id);
+
+  if (!publication->transient)
+    {
+      message.offset = out->channel->offset + 1;
+      out->offset = choir_channel_append (out->channel, &message, choir_clock_monotonic_us ());
+    }
+
+  out->n_recipients =
+    deliver (self, publication->channel, out->channel, &message, publication->except);
+  count_publish (self, &message, out->n_recipients);
+
+  return TRUE;
+}

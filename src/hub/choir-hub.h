@@ -1,0 +1,116 @@
+/* choir-hub.h: the domain: sessions, users, channels
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+#include "choir-broadcaster.h"
+#include "choir-channel.h"
+#include "choir-config.h"
+#include "choir-directory.h"
+#include "choir-link.h"
+#include "choir-router.h"
+#include "choir-settings.h"
+#include "choir-stats.h"
+#include "choir-timer-wheel.h"
+#include "choir-user.h"
+#include "choir-verifier.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ChoirHub:
+ *
+ * Owns all state of the service and runs in the main context only. It knows no socket, no bus and
+ * no HTTP: those reach it through sessions and the functions below.
+ */
+#define CHOIR_TYPE_HUB (choir_hub_get_type ())
+G_DECLARE_FINAL_TYPE (ChoirHub, choir_hub, CHOIR, HUB, GObject)
+
+ChoirHub *choir_hub_new (ChoirConfig *config,
+                         ChoirVerifier *verifier,
+                         ChoirDirectory *directory,
+                         ChoirTimerWheel *wheel,
+                         ChoirCounters *counters,
+                         GError **error);
+gboolean choir_hub_configure (ChoirHub *self, GError **error);
+void choir_hub_shutdown (ChoirHub *self);
+
+/* What the parts of the hub share */
+const ChoirSettings *choir_hub_get_settings (ChoirHub *self);
+ChoirStats *choir_hub_get_stats (ChoirHub *self);
+ChoirBroadcaster *choir_hub_get_broadcaster (ChoirHub *self);
+ChoirRouter *choir_hub_get_router (ChoirHub *self);
+ChoirTimerWheel *choir_hub_get_wheel (ChoirHub *self);
+ChoirVerifier *choir_hub_get_verifier (ChoirHub *self);
+ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
+const char *choir_hub_get_node (ChoirHub *self);
+ChoirNamespace *choir_hub_get_namespace (ChoirHub *self, const char *channel);
+
+/* Admission */
+typedef enum
+{
+  CHOIR_ADMIT_OK,
+  CHOIR_ADMIT_FULL,      /* the service, or this dialect's share of it */
+  CHOIR_ADMIT_USER_FULL, /* this user, by policy reject */
+  CHOIR_ADMIT_DRAINING,
+} ChoirAdmit;
+
+ChoirAdmit choir_hub_admit (ChoirHub *self, ChoirDialectId dialect, const char *user_id);
+
+/* Sessions */
+guint choir_hub_get_n_sessions (ChoirHub *self);
+ChoirSession *choir_hub_get_session (ChoirHub *self, guint i);
+ChoirSession *choir_hub_find_session (ChoirHub *self, const char *connection_id);
+ChoirUser *choir_hub_find_user (ChoirHub *self, const char *user_id);
+guint choir_hub_get_n_users (ChoirHub *self);
+guint choir_hub_kick_user (ChoirHub *self, const char *user_id, const char *reason);
+
+/* For sessions only */
+void choir_hub_add_session (ChoirHub *self, ChoirSession *session);
+void choir_hub_remove_session (ChoirHub *self, ChoirSession *session);
+ChoirUser *choir_hub_join_user (ChoirHub *self, const char *user_id, ChoirSession *session);
+void choir_hub_leave_user (ChoirHub *self, ChoirUser *user, ChoirSession *session);
+
+/* Channels */
+ChoirChannel *choir_hub_find_channel (ChoirHub *self, const char *name);
+ChoirChannel *choir_hub_ensure_channel (ChoirHub *self, const char *name, GError **error);
+void choir_hub_release_channel (ChoirHub *self, ChoirChannel *channel);
+guint choir_hub_get_n_channels (ChoirHub *self);
+
+typedef struct
+{
+  const char *channel;
+  const char *type;
+  ChoirSlice payload;         /* raw JSON object */
+  const char *user_id;        /* (nullable) */
+  const char *session_id;     /* (nullable) */
+  const ChoirSession *except; /* (nullable): not sent to this one */
+  gboolean transient;         /* not kept, takes no offset */
+} ChoirPublication;
+
+typedef struct
+{
+  ChoirChannel *channel; /* (nullable): none was needed for a transient message that nobody hears */
+  guint64 offset;
+  guint n_recipients;
+} ChoirPublished;
+
+gboolean choir_hub_publish (ChoirHub *self,
+                            const ChoirPublication *publication,
+                            ChoirPublished *out,
+                            GError **error);
+
+/* Leaving */
+gboolean choir_hub_is_draining (ChoirHub *self);
+void choir_hub_drain_async (ChoirHub *self,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+gboolean choir_hub_drain_finish (ChoirHub *self, GAsyncResult *result, GError **error);
+
+G_END_DECLS

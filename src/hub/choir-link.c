@@ -1,0 +1,66 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-link.h"
+
+G_DEFINE_INTERFACE (ChoirLink, choir_link, G_TYPE_OBJECT)
+
+static void
+choir_link_default_init (ChoirLinkInterface *iface)
+{
+}
+
+/**
+ * choir_link_get_outbox:
+ * @self: a link
+ *
+ * Returns: (transfer none): where frames for this client are put; lives as long as @self
+ */
+ChoirOutbox *
+choir_link_get_outbox (ChoirLink *self)
+{
+  return CHOIR_LINK_GET_IFACE (self)->get_outbox (self);
+}
+
+/**
+ * choir_link_close:
+ * @self: a link
+ * @code: close code, RFC 6455 7.4
+ * @reason: shown to the client; cut at 123 bytes
+ *
+ * Sends what is queued, then the close frame, and closes; a peer that does not answer is dropped
+ * after a deadline. The link stays valid until its session is told that it is gone. Safe to call
+ * while a channel is being walked, and again: the first call counts.
+ */
+void
+choir_link_close (ChoirLink *self, guint code, const char *reason)
+{
+  CHOIR_LINK_GET_IFACE (self)->close (self, code, reason);
+}
+
+/**
+ * choir_link_get_id:
+ * @self: a link
+ *
+ * Returns: (transfer none): the connection's identifier
+ */
+const char *
+choir_link_get_id (ChoirLink *self)
+{
+  return CHOIR_LINK_GET_IFACE (self)->get_id (self);
+}
+
+/**
+ * choir_link_dup_address:
+ * @self: a link
+ *
+ * Returns: (transfer full): the client's numeric address, behind trusted proxies the one they name
+ */
+char *
+choir_link_dup_address (ChoirLink *self)
+{
+  return CHOIR_LINK_GET_IFACE (self)->dup_address (self);
+}

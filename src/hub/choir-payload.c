@@ -1,0 +1,100 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-payload.h"
+
+#include "choir-clock.h"
+
+void
+choir_payload_open (GString *out)
+{
+  g_string_append_c (out, '{');
+}
+
+void
+choir_payload_close (GString *out)
+{
+  g_string_append_c (out, '}');
+}
+
+/**
+ * choir_payload_add_key:
+ * @out: an object under construction
+ * @key: plain ASCII
+ *
+ * Appends the key and its colon; the caller appends the value.
+ */
+void
+choir_payload_add_key (GString *out, const char *key)
+{
+  if (out->len > 0 && out->str[out->len - 1] != '{' && out->str[out->len - 1] != '[')
+    g_string_append_c (out, ',');
+
+  g_string_append_c (out, '"');
+  g_string_append (out, key);
+  g_string_append (out, "\":");
+}
+
+/**
+ * choir_payload_add_string:
+ * @out: an object under construction
+ * @key: plain ASCII
+ * @value: (nullable): valid UTF-8; %NULL leaves the member out
+ */
+void
+choir_payload_add_string (GString *out, const char *key, const char *value)
+{
+  if (value == NULL)
+    return;
+
+  choir_payload_add_key (out, key);
+  choir_json_append_string (out, value, -1);
+}
+
+void
+choir_payload_add_int (GString *out, const char *key, gint64 value)
+{
+  choir_payload_add_key (out, key);
+  g_string_append_printf (out, "%" G_GINT64_FORMAT, value);
+}
+
+void
+choir_payload_add_boolean (GString *out, const char *key, gboolean value)
+{
+  choir_payload_add_key (out, key);
+  g_string_append (out, value ? "true" : "false");
+}
+
+/**
+ * choir_payload_add_raw:
+ * @out: an object under construction
+ * @key: plain ASCII
+ * @json: a valid JSON text; empty leaves the member out
+ */
+void
+choir_payload_add_raw (GString *out, const char *key, ChoirSlice json)
+{
+  if (json.len == 0)
+    return;
+
+  choir_payload_add_key (out, key);
+  g_string_append_len (out, json.data, json.len);
+}
+
+void
+choir_payload_add_time (GString *out, const char *key, gint64 wall_us)
+{
+  char text[CHOIR_CLOCK_ISO8601_SIZE];
+
+  choir_clock_format_iso8601 (wall_us, text);
+  choir_payload_add_string (out, key, text);
+}
+
+ChoirSlice
+choir_payload_as_slice (const GString *out)
+{
+  return (ChoirSlice){ out->str, out->len };
+}

@@ -1,0 +1,134 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-router.h"
+
+struct _ChoirRouter
+{
+  GHashTable *routes; /* (element-type utf8 ChoirRoute): all static */
+  ChoirStats *stats;  /* borrowed */
+};
+
+/* Inbound types of protocol.md; contract D's upload.cancel arrives as task.request */
+static const char *const protocol_types[] = {
+  "auth",
+  "ping",
+  "heartbeat",
+  "subscribe",
+  "unsubscribe",
+  "publish",
+  "history",
+  "presence",
+  "chat.message",
+  "chat.typing",
+  "chat.chunk",
+  "task.request",
+  "task.cancel",
+  "task.pull",
+  "document.open",
+  "document.close",
+  "document.change",
+  "document.save",
+  "document.versions",
+  "document.at",
+  "cursor.position",
+  "selection.change",
+  "sync.request",
+  "session.reconnect",
+  NULL,
+};
+
+/* What only the service itself says: a client that could publish these could pretend to be it */
+static const char *const reserved_prefixes[] = {
+  "auth",     "connection.", "subscription.", "publish", "history",  "presence",
+  "document", "task",        "system.",       "session", "conflict", NULL,
+};
+
+static const char *const reserved_types[] = {
+  "error", "ping", "pong", "heartbeat", "sync.response", "user.presence", NULL,
+};
+
+/**
+ * choir_router_new:
+ * @stats: where messages are counted; must outlive the router
+ *
+ * Returns: (transfer full): a router without routes
+ */
+ChoirRouter *
+choir_router_new (ChoirStats *stats)
+{
+  ChoirRouter *self = g_new0 (ChoirRouter, 1);
+
+  self->routes = g_hash_table_new (g_str_hash, g_str_equal);
+  self->stats = stats;
+
+  for (guint i = 0; protocol_types[i] != NULL; i++)
+    choir_stats_add_type (stats, protocol_types[i]);
+
+  return self;
+}
+
+void
+choir_router_free (ChoirRouter *self)
+{
+  g_hash_table_unref (self->routes);
+  g_free (self);
+}
+
+/**
+ * choir_router_add:
+ * @self: a router
+ * @routes: rows, which must live for ever
+ * @n_routes: how many
+ */
+void
+choir_router_add (ChoirRouter *self, const ChoirRoute *routes, guint n_routes)
+{
+  for (guint i = 0; i < n_routes; i++)
+    g_hash_table_insert (self->routes, (char *) routes[i].type, (ChoirRoute *) &routes[i]);
+}
+
+/**
+ * choir_router_lookup:
+ * @self: a router
+ * @type: canonical type of a message
+ *
+ * Returns: (nullable): its row
+ */
+const ChoirRoute *
+choir_router_lookup (ChoirRouter *self, const char *type)
+{
+  return g_hash_table_lookup (self->routes, type);
+}
+
+/**
+ * choir_router_knows:
+ * @self: a router
+ * @type: canonical type of a message without a row
+ *
+ * Returns: whether the protocol has this type
+ */
+gboolean
+choir_router_knows (ChoirRouter *self, const char *type)
+{
+  return g_strv_contains (protocol_types, type);
+}
+
+/**
+ * choir_router_is_reserved:
+ * @type: a type somebody wants to publish
+ *
+ * Returns: whether only the service and its back ends may use it
+ */
+gboolean
+choir_router_is_reserved (const char *type)
+{
+  for (guint i = 0; reserved_prefixes[i] != NULL; i++)
+    if (g_str_has_prefix (type, reserved_prefixes[i]))
+      return TRUE;
+
+  return g_strv_contains (reserved_types, type);
+}

@@ -1,0 +1,397 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-session-private.h"
+
+#include "choir-clock.h"
+#include "choir-close-code.h"
+#include "choir-error.h"
+#include "choir-names.h"
+#include "choir-payload.h"
+
+#include <string.h>
+
+/*
+ * How a session comes to know its user: by a token in the handshake, by one in a message, or both,
+ * the second to stay longer than the first.
+ */
+
+static void
+evict_oldest (ChoirSession *self)
+{
+  ChoirSession *oldest = self->user->sessions[0];
+  const ChoirDialectTable *table = choir_dialect_get_table (oldest->dialect);
+
+  for (guint i = 0; i < self->user->n_sessions; i++)
+    if (!(self->user->sessions[i]->flags & CHOIR_SESSION_CLOSING))
+      {
+        oldest = self->user->sessions[i];
+        table = choir_dialect_get_table (oldest->dialect);
+        break;
+      }
+
+  *choir_hub_get_stats (self->hub)->evictions += 1;
+  choir_session_close (oldest, table->eviction_close_code,
+                       "Replaced by a newer connection of the same user");
+}
+
+static guint
+count_staying (ChoirUser *user)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < user->n_sessions; i++)
+    if (!(user->sessions[i]->flags & CHOIR_SESSION_CLOSING))
+      n++;
+
+  return n;
+}
+
+static gboolean
+join_user (ChoirSession *self, const char *user_id, GError **error)
+{
+  const ChoirDialectSettings *settings = choir_session_get_settings (self);
+  ChoirUser *known = choir_hub_find_user (self->hub, user_id);
+  guint n = known != NULL ? count_staying (known) : 0;
+
+  if (settings->max_per_user > 0 && n >= settings->max_per_user &&
+      settings->per_user_policy == CHOIR_PER_USER_REJECT)
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN, "At most %u connections per user",
+                   settings->max_per_user);
+      return FALSE;
+    }
+
+  self->user = choir_hub_join_user (self->hub, user_id, self);
+
+  if (settings->max_per_user > 0)
+    for (; n >= settings->max_per_user; n--)
+      evict_oldest (self);
+
+  return TRUE;
+}
+
+/*
+ * Takes over what a token says. The first time the session joins its user; later the token must
+ * be for the same user, and subscriptions it no longer permits end.
+ */
+gboolean
+choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **error)
+{
+  if (self->user == NULL && !join_user (self, choir_claims_get_user_id (claims), error))
+    return FALSE;
+
+  choir_claims_ref (claims);
+  g_clear_pointer (&self->claims, choir_claims_unref);
+  self->claims = claims;
+  self->flags &= ~CHOIR_SESSION_WARNED;
+
+  for (guint i = self->n_subscriptions; i-- > 0;)
+    {
+      const char *channel = self->subscriptions[i]->channel->name;
+
+      if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
+        choir_session_unsubscribe (self, channel);
+    }
+
+  return TRUE;
+}
+
+static void
+add_features (GString *payload)
+{
+  choir_payload_add_raw (
+    payload, "features",
+    CHOIR_SLICE_LITERAL ("[\"heartbeat\",\"subscriptions\",\"rate_limiting\",\"presence\","
+                         "\"history\",\"recovery\",\"batch\",\"compression\"]"));
+}
+
+/* First message out (protocol.md, "Messages") */
+void
+choir_session_send_established (ChoirSession *self)
+{
+  const ChoirDialectSettings *settings = choir_session_get_settings (self);
+  g_autoptr (GString) payload = g_string_sized_new (512);
+
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "connection_id", choir_session_get_connection_id (self));
+  choir_payload_add_string (payload, "session_id", self->id);
+  choir_payload_add_string (payload, "user_id", choir_session_get_user_id (self));
+  choir_payload_add_string (payload, "client_id", choir_session_get_client_id (self));
+  choir_payload_add_time (payload, "server_time", choir_clock_wall_us ());
+  choir_payload_add_string (payload, "node", choir_hub_get_node (self->hub));
+  choir_payload_add_int (payload, "heartbeat_interval", settings->heartbeat_us / 1000);
+  choir_payload_add_int (payload, "max_message_size", settings->max_message_size);
+  add_features (payload);
+  choir_payload_add_boolean (payload, "resumed", FALSE);
+  choir_payload_close (payload);
+
+  choir_session_send (self, NULL, "connection.established", choir_payload_as_slice (payload));
+}
+
+/* What the end point's address asks for; without permission for it there is nothing to stay for */
+void
+choir_session_open_default_channel (ChoirSession *self)
+{
+  const char *name = choir_session_get_default_channel (self);
+  g_autoptr (GError) error = NULL;
+  ChoirChannel *channel;
+
+  if (name == NULL || choir_session_subscribe (self, name, &channel, &error))
+    return;
+
+  choir_session_send_error (self, NULL, error);
+  choir_session_close (self, CHOIR_CLOSE_POLICY,
+                       g_error_matches (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED)
+                         ? "Unauthorized"
+                         : error->message);
+}
+
+/* A token under verification: the session, and what to answer */
+typedef struct
+{
+  ChoirSession *session; /* (owned) */
+  ChoirClaims *claims;   /* (owned) (nullable): verified, the directory is being asked */
+  char *correlation_id;  /* (owned) (nullable): raw contents */
+  char *external_type;   /* (owned) (nullable) */
+  char **channels;       /* (owned) (nullable): to subscribe to afterwards */
+} Verification;
+
+static void
+verification_free (Verification *self)
+{
+  g_object_unref (self->session);
+  g_clear_pointer (&self->claims, choir_claims_unref);
+  g_free (self->correlation_id);
+  g_free (self->external_type);
+  g_strfreev (self->channels);
+  g_free (self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Verification, verification_free)
+
+static ChoirEnvelope
+get_request (const Verification *self)
+{
+  return (ChoirEnvelope){
+    .type = "auth",
+    .external_type = choir_slice (self->external_type),
+    .correlation_id = choir_slice (self->correlation_id),
+  };
+}
+
+static void
+fail (Verification *self, const GError *error)
+{
+  ChoirSession *session = self->session;
+  const ChoirDialectTable *table = choir_dialect_get_table (session->dialect);
+  ChoirEnvelope request = get_request (self);
+
+  /* one whose first token still holds has lost nothing */
+  if (session->claims != NULL)
+    {
+      choir_session_send_error (session, &request, error);
+      return;
+    }
+
+  if (table->auth_style == CHOIR_AUTH_BY_MESSAGE)
+    {
+      g_autoptr (GString) payload = g_string_new (NULL);
+
+      choir_payload_open (payload);
+      choir_payload_add_string (payload, "message", error->message);
+      choir_payload_close (payload);
+      choir_session_send (session, &request, "auth.failed", choir_payload_as_slice (payload));
+    }
+  else
+    choir_session_send_error (session, &request, error);
+
+  choir_session_close (session, table->auth_close_code, error->message);
+}
+
+static void
+subscribe_channels (Verification *self)
+{
+  ChoirEnvelope request = get_request (self);
+
+  for (char **name = self->channels; name != NULL && *name != NULL; name++)
+    {
+      g_autoptr (GError) error = NULL;
+      ChoirChannel *channel;
+
+      if (!choir_session_subscribe (self->session, *name, &channel, &error))
+        choir_session_send_error (self->session, &request, error);
+    }
+}
+
+static void
+succeed (Verification *self)
+{
+  ChoirSession *session = self->session;
+  ChoirEnvelope request = get_request (self);
+  g_autoptr (GString) payload = g_string_new (NULL);
+  gboolean first = session->claims == NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!choir_session_accept_claims (session, self->claims, &error))
+    {
+      fail (self, error);
+      return;
+    }
+
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "connection_id", choir_session_get_connection_id (session));
+  choir_payload_add_string (payload, "session_id", session->id);
+  choir_payload_add_string (payload, "user_id", choir_session_get_user_id (session));
+  if (choir_claims_get_expiry_us (session->claims) != G_MAXINT64)
+    choir_payload_add_time (payload, "expires_at", choir_claims_get_expiry_us (session->claims));
+  choir_payload_close (payload);
+  choir_session_send (session, &request, "auth.ok", choir_payload_as_slice (payload));
+
+  if (first)
+    choir_session_open_default_channel (session);
+
+  subscribe_channels (self);
+}
+
+static void
+finish (Verification *self, const GError *error)
+{
+  ChoirSession *session = self->session;
+
+  session->flags &= ~CHOIR_SESSION_VERIFYING;
+  if (session->flags & CHOIR_SESSION_CLOSING)
+    return;
+
+  if (error != NULL)
+    fail (self, error);
+  else
+    succeed (self);
+
+  choir_session_release_held (session);
+  choir_session_arm_timer (session);
+}
+
+static void
+checked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Verification) self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error);
+  finish (self, error);
+}
+
+static void
+check_user (Verification *verification)
+{
+  g_autoptr (Verification) self = verification;
+  ChoirDirectory *directory = choir_hub_get_directory (self->session->hub);
+  const char *user_id = choir_claims_get_user_id (self->claims);
+
+  if (self->session->claims != NULL &&
+      strcmp (user_id, choir_session_get_user_id (self->session)) != 0)
+    {
+      g_autoptr (GError) error =
+        g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_AUTH, "The token is for another user");
+
+      finish (self, error);
+      return;
+    }
+
+  if (directory == NULL)
+    {
+      finish (self, NULL);
+      return;
+    }
+
+  choir_directory_check_async (directory, user_id, NULL, checked_cb, g_steal_pointer (&self));
+}
+
+static void
+verified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Verification) self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  self->claims = choir_verifier_verify_finish (CHOIR_VERIFIER (source), result, &error);
+  if (self->claims == NULL)
+    finish (self, error);
+  else
+    check_user (g_steal_pointer (&self));
+}
+
+static char **
+read_channels (const ChoirEnvelope *request, guint max)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  ChoirJsonValue array, element;
+  gsize cursor = 0;
+  guint n = 0;
+
+  if (!choir_json_slice_get (request->payload, "channels", &array) ||
+      array.kind != CHOIR_JSON_ARRAY)
+    return NULL;
+
+  while (n < max && choir_json_slice_next_element (array.raw, &cursor, &element))
+    {
+      g_autofree char *name = NULL;
+
+      if (element.kind == CHOIR_JSON_STRING)
+        name = choir_json_string_dup (element.raw, CHOIR_CHANNEL_NAME_MAX);
+      if (name == NULL || !choir_name_is_channel (name, strlen (name)))
+        continue;
+
+      g_strv_builder_add (builder, name);
+      n++;
+    }
+
+  return g_strv_builder_end (builder);
+}
+
+/**
+ * choir_session_authenticate:
+ * @self: a session
+ * @token: a JWT
+ * @request: (nullable): the message it came in
+ *
+ * Checks the token and the user, which may take a while: messages that come meanwhile wait. A
+ * second call refreshes what the first one gave.
+ */
+void
+choir_session_authenticate (ChoirSession *self, const char *token, const ChoirEnvelope *request)
+{
+  g_autoptr (Verification) verification = g_new0 (Verification, 1);
+  ChoirVerifier *verifier = choir_hub_get_verifier (self->hub);
+  g_autoptr (GError) error = NULL;
+
+  verification->session = g_object_ref (self);
+  self->flags |= CHOIR_SESSION_VERIFYING;
+
+  if (request != NULL)
+    {
+      verification->correlation_id = choir_slice_dup (request->correlation_id);
+      verification->external_type = choir_slice_dup (request->external_type);
+      verification->channels =
+        read_channels (request, choir_hub_get_settings (self->hub)->max_subscriptions);
+    }
+
+  switch (choir_verifier_try (verifier, token, &verification->claims, &error))
+    {
+    case CHOIR_VERIFY_OK:
+      check_user (g_steal_pointer (&verification));
+      break;
+
+    case CHOIR_VERIFY_LATER:
+      choir_verifier_verify_async (verifier, token, NULL, verified_cb,
+                                   g_steal_pointer (&verification));
+      break;
+
+    case CHOIR_VERIFY_FAILED:
+    default:
+      finish (verification, error);
+    }
+}

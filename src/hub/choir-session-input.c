@@ -1,0 +1,309 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-session-private.h"
+
+#include "choir-clock.h"
+#include "choir-error.h"
+#include "choir-sanitizer.h"
+
+#include <string.h>
+
+/*
+ * The way in: text -> gate and dialect -> rate -> permission to speak -> sanitizer -> handler.
+ * Messages that have to wait are held as text, in order, within `burst-queue` and the outbox's
+ * byte limit.
+ */
+
+/* While a token is verified a client may go on talking, but not for ever */
+#define HELD_WHILE_VERIFYING 32
+
+static ChoirRateRule *
+get_rule (ChoirSession *self, ChoirRateClass rate_class)
+{
+  if (rate_class == CHOIR_RATE_NONE)
+    return NULL;
+
+  if (rate_class == CHOIR_RATE_DEFAULT)
+    return choir_session_get_settings (self)->rate;
+
+  return choir_hub_get_settings (self->hub)->class_rates[rate_class];
+}
+
+static ChoirRateMeter *
+get_meter (ChoirSession *self, ChoirRateClass rate_class)
+{
+  if (rate_class != CHOIR_RATE_DEFAULT)
+    return &choir_session_ensure_extra (self)->class_meters[rate_class];
+
+  if (choir_session_get_settings (self)->rate_scope == CHOIR_SCOPE_USER && self->user != NULL)
+    return &self->user->meter;
+
+  return &self->meter;
+}
+
+static gint64
+take_rate (ChoirSession *self, ChoirRateClass rate_class, gint64 now_us)
+{
+  ChoirRateRule *rule = get_rule (self, rate_class);
+
+  if (rule == NULL)
+    return 0;
+
+  return choir_rate_meter_take (get_meter (self, rate_class), rule, now_us);
+}
+
+static gboolean
+hold (ChoirSession *self, const char *text, gsize len)
+{
+  ChoirSessionExtra *extra = choir_session_ensure_extra (self);
+  guint max = choir_session_get_settings (self)->burst_queue;
+  ChoirHeldMessage *held;
+
+  if (self->flags & CHOIR_SESSION_VERIFYING)
+    max = MAX (max, HELD_WHILE_VERIFYING);
+
+  if (extra->held.length >= max ||
+      extra->held_bytes + len > choir_hub_get_settings (self->hub)->outbox.max_bytes)
+    return FALSE;
+
+  held = g_malloc (sizeof *held + len);
+  held->len = len;
+  memcpy (held->text, text, len);
+  g_queue_push_tail (&extra->held, held);
+  extra->held_bytes += len;
+
+  return TRUE;
+}
+
+/* Forgets what waits: the session is over */
+void
+choir_session_drop_held (ChoirSession *self)
+{
+  if (self->extra == NULL)
+    return;
+
+  g_queue_clear_full (&self->extra->held, g_free);
+  self->extra->held_bytes = 0;
+}
+
+static gboolean
+is_holding (ChoirSession *self)
+{
+  return (self->flags & CHOIR_SESSION_VERIFYING) ||
+         (self->extra != NULL && self->extra->held.length > 0);
+}
+
+/* When the oldest held message may go, monotonic; G_MAXINT64: nothing waits for the time */
+gint64
+choir_session_get_held_due (ChoirSession *self, gint64 now_us)
+{
+  ChoirRateRule *rule = get_rule (self, CHOIR_RATE_DEFAULT);
+
+  if (self->extra == NULL || self->extra->held.length == 0 ||
+      (self->flags & CHOIR_SESSION_VERIFYING))
+    return G_MAXINT64;
+
+  if (rule == NULL)
+    return now_us;
+
+  return now_us + choir_rate_meter_peek (get_meter (self, CHOIR_RATE_DEFAULT), rule, now_us);
+}
+
+static void
+refuse_unrouted (ChoirSession *self, const ChoirEnvelope *message)
+{
+  if (choir_router_knows (choir_hub_get_router (self->hub), message->type))
+    choir_session_refuse (self, message, CHOIR_ERROR_UNAVAILABLE,
+                          "Nothing on this server handles %s at the moment", message->type);
+  else
+    choir_session_refuse (self, message, CHOIR_ERROR_INVALID_MESSAGE_TYPE,
+                          "Unknown message type: %s", message->type);
+}
+
+static void
+refuse_unauthenticated (ChoirSession *self, const ChoirEnvelope *message)
+{
+  const ChoirDialectTable *table = choir_dialect_get_table (self->dialect);
+
+  if (table->auth_style == CHOIR_AUTH_BY_MESSAGE)
+    {
+      choir_session_send (self, message, "auth.failed",
+                          CHOIR_SLICE_LITERAL ("{\"message\":\"Authentication required\"}"));
+      choir_session_close (self, table->auth_close_code, "Authentication required");
+      return;
+    }
+
+  choir_session_refuse (self, message, CHOIR_ERROR_AUTH, "Authenticate first");
+}
+
+static void
+run_handler (ChoirSession *self, const ChoirRoute *route, ChoirEnvelope *message)
+{
+  const ChoirSanitizerRules *rules = &choir_hub_get_settings (self->hub)->sanitizer;
+  g_autofree char *clean = NULL;
+
+  if ((route->flags & CHOIR_ROUTE_SANITIZE) &&
+      choir_sanitizer_needed (rules, message->payload_flags))
+    {
+      gsize len;
+
+      clean = choir_sanitizer_run (rules, message->payload, &len);
+      message->payload = (ChoirSlice){ clean, len };
+    }
+
+  route->handler (self, message);
+}
+
+static void
+dispatch (ChoirSession *self, const ChoirRoute *route, ChoirEnvelope *message, gint64 arrived_us)
+{
+  ChoirTypeStats *stats = choir_stats_for_type (choir_hub_get_stats (self->hub), message->type);
+
+  *stats->received += 1;
+  choir_histogram_record (stats->size, message->payload.len);
+
+  if (self->claims == NULL && (route == NULL || !(route->flags & CHOIR_ROUTE_BEFORE_AUTH)))
+    refuse_unauthenticated (self, message);
+  else if (route == NULL)
+    refuse_unrouted (self, message);
+  else
+    run_handler (self, route, message);
+
+  choir_histogram_record (stats->latency,
+                          (choir_clock_monotonic_us () - arrived_us) / (double) G_USEC_PER_SEC);
+}
+
+typedef enum
+{
+  HANDLED,
+  MUST_WAIT,
+} Outcome;
+
+static Outcome
+handle_text (ChoirSession *self, const char *text, gsize len, gboolean may_hold)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+  g_auto (ChoirEnvelope) message = { 0 };
+  g_autoptr (GError) error = NULL;
+  const ChoirRoute *route = NULL;
+  ChoirRateClass rate_class = CHOIR_RATE_DEFAULT;
+  gint64 wait_us;
+
+  if (choir_envelope_parse (self->dialect, text, len, &choir_hub_get_settings (self->hub)->json,
+                            &message, &error))
+    route = choir_router_lookup (choir_hub_get_router (self->hub), message.type);
+
+  if (route != NULL)
+    rate_class = route->rate_class;
+
+  wait_us = take_rate (self, rate_class, now_us);
+  if (wait_us > 0)
+    {
+      if (may_hold && rate_class == CHOIR_RATE_DEFAULT && hold (self, text, len))
+        return MUST_WAIT;
+
+      choir_session_refuse_rate (self, &message, wait_us);
+      return HANDLED;
+    }
+
+  self->n_received++;
+
+  if (error != NULL)
+    choir_session_send_error (self, &message, error);
+  else
+    dispatch (self, route, &message, now_us);
+
+  return HANDLED;
+}
+
+static void
+refuse_overfull (ChoirSession *self)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+  gint64 due_us = choir_session_get_held_due (self, now_us);
+
+  /* a token under verification gives no time: a second is as good as any */
+  choir_session_refuse_rate (self, NULL,
+                             due_us == G_MAXINT64 ? G_USEC_PER_SEC : MAX (due_us - now_us, 1));
+}
+
+static void
+receive_one (ChoirSession *self, const char *text, gsize len)
+{
+  if (self->flags & CHOIR_SESSION_CLOSING)
+    return;
+
+  if (is_holding (self))
+    {
+      if (!hold (self, text, len))
+        refuse_overfull (self);
+      return;
+    }
+
+  if (handle_text (self, text, len, TRUE) == MUST_WAIT)
+    choir_session_arm_timer (self);
+}
+
+static void
+receive_batch (ChoirSession *self, const char *text, gsize len)
+{
+  const ChoirJsonLimits *limits = &choir_hub_get_settings (self->hub)->json;
+  g_autofree ChoirSlice *elements = g_new (ChoirSlice, MAX (limits->max_batch, 1));
+  g_autoptr (GError) error = NULL;
+  guint n;
+
+  if (!choir_json_gate_scan_batch (text, len, limits, elements, &n, &error))
+    {
+      gint64 wait_us = take_rate (self, CHOIR_RATE_DEFAULT, choir_clock_monotonic_us ());
+
+      if (wait_us > 0)
+        choir_session_refuse_rate (self, NULL, wait_us);
+      else
+        choir_session_send_error (self, NULL, error);
+      return;
+    }
+
+  for (guint i = 0; i < n; i++)
+    receive_one (self, elements[i].data, elements[i].len);
+}
+
+/**
+ * choir_session_receive:
+ * @self: a session
+ * @text: a text message, valid UTF-8; borrowed for the call
+ * @len: its bytes
+ *
+ * Handles one message, or each of a batch (protocol.md, "Envelope"). Whatever is wrong with it is
+ * answered in the dialect's error shape, and the session goes on.
+ */
+void
+choir_session_receive (ChoirSession *self, const char *text, gsize len)
+{
+  g_autoptr (ChoirSession) guard = g_object_ref (self);
+
+  if (choir_json_gate_is_batch (text, len))
+    receive_batch (self, text, len);
+  else
+    receive_one (self, text, len);
+}
+
+/* Handles what has waited, as far as the rate allows now */
+void
+choir_session_release_held (ChoirSession *self)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+
+  while (!(self->flags & CHOIR_SESSION_CLOSING) &&
+         choir_session_get_held_due (self, now_us) <= now_us)
+    {
+      g_autofree ChoirHeldMessage *held = g_queue_pop_head (&self->extra->held);
+
+      self->extra->held_bytes -= held->len;
+      handle_text (self, held->text, held->len, FALSE);
+      now_us = choir_clock_monotonic_us ();
+    }
+}

@@ -1,0 +1,79 @@
+/* choir-session-private.h: the session's insides, for the files that make it up
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-session.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  CHOIR_SESSION_STARTED = 1 << 0,
+  CHOIR_SESSION_CLOSING = 1 << 1,   /* told to go; nothing more is handled */
+  CHOIR_SESSION_VERIFYING = 1 << 2, /* a token is being checked: messages wait */
+  CHOIR_SESSION_WARNED = 1 << 3,    /* auth.expiring has been sent */
+  CHOIR_SESSION_ENDED = 1 << 4,
+} ChoirSessionFlags;
+
+/* A message that has to wait: for the rate limit, or for a token to be verified */
+typedef struct
+{
+  gsize len;
+  char text[];
+} ChoirHeldMessage;
+
+/* What few sessions ever need */
+typedef struct
+{
+  GQueue held; /* (element-type ChoirHeldMessage) (owned) */
+  gsize held_bytes;
+  ChoirRateMeter class_meters[CHOIR_RATE_NONE];
+  char *default_channel; /* (owned) (nullable) */
+  char *client_id;       /* (owned) (nullable) */
+} ChoirSessionExtra;
+
+struct _ChoirSession
+{
+  GObject parent_instance;
+
+  ChoirHub *hub;       /* borrowed: outlives every session */
+  ChoirLink *link;     /* (nullable) borrowed: until the session has ended */
+  ChoirOutbox *outbox; /* (nullable) the link's */
+  const ChoirDialect *dialect;
+  ChoirUser *user;                   /* (nullable) the hub's */
+  ChoirClaims *claims;               /* (owned) (nullable) */
+  ChoirSubscription **subscriptions; /* (owned) */
+  ChoirSessionExtra *extra;          /* (owned) (nullable) */
+  ChoirRateMeter meter;
+  ChoirTimer timer;
+  gint64 opened_us;
+  gint64 heartbeat_due_us;
+  guint64 n_received;
+  guint32 n_errors;
+  guint32 hub_index;
+  guint16 n_subscriptions;
+  guint16 subscriptions_capacity;
+  guint8 flags;
+  char id[CHOIR_ID_SIZE];
+};
+
+ChoirSessionExtra *choir_session_ensure_extra (ChoirSession *self);
+void choir_session_release_held (ChoirSession *self);
+gint64 choir_session_get_held_due (ChoirSession *self, gint64 now_us);
+void choir_session_drop_held (ChoirSession *self);
+void choir_session_arm_timer (ChoirSession *self);
+gboolean choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **error);
+void choir_session_send_established (ChoirSession *self);
+void choir_session_open_default_channel (ChoirSession *self);
+
+static inline const ChoirDialectSettings *
+choir_session_get_settings (ChoirSession *self)
+{
+  return &choir_hub_get_settings (self->hub)->dialects[choir_dialect_get_id (self->dialect)];
+}
+
+G_END_DECLS

@@ -1,0 +1,674 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-session-private.h"
+
+#include "choir-clock.h"
+#include "choir-close-code.h"
+#include "choir-error.h"
+#include "choir-log.h"
+#include "choir-names.h"
+#include "choir-payload.h"
+#include "choir-presence.h"
+
+/* protocol.md: auth.expiring is sent this long before the token's end */
+#define EXPIRY_WARNING_US (30 * G_USEC_PER_SEC)
+
+G_DEFINE_FINAL_TYPE (ChoirSession, choir_session, G_TYPE_OBJECT)
+
+static void
+free_extra (ChoirSession *self)
+{
+  if (self->extra == NULL)
+    return;
+
+  choir_session_drop_held (self);
+  for (guint i = 0; i < G_N_ELEMENTS (self->extra->class_meters); i++)
+    choir_rate_meter_clear (&self->extra->class_meters[i]);
+
+  g_free (self->extra->default_channel);
+  g_free (self->extra->client_id);
+  g_clear_pointer (&self->extra, g_free);
+}
+
+static void
+choir_session_finalize (GObject *object)
+{
+  ChoirSession *self = CHOIR_SESSION (object);
+
+  g_assert (self->n_subscriptions == 0);
+
+  choir_timer_disarm (&self->timer);
+  choir_rate_meter_clear (&self->meter);
+  free_extra (self);
+  g_free (self->subscriptions);
+  g_clear_pointer (&self->claims, choir_claims_unref);
+
+  G_OBJECT_CLASS (choir_session_parent_class)->finalize (object);
+}
+
+static void
+choir_session_class_init (ChoirSessionClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = choir_session_finalize;
+}
+
+static void
+choir_session_init (ChoirSession *self)
+{
+  choir_id_generate (self->id);
+}
+
+/* Used by the session's other files: most sessions never need it */
+ChoirSessionExtra *
+choir_session_ensure_extra (ChoirSession *self)
+{
+  if (self->extra == NULL)
+    {
+      self->extra = g_new0 (ChoirSessionExtra, 1);
+      g_queue_init (&self->extra->held);
+    }
+
+  return self->extra;
+}
+
+/**
+ * choir_session_new:
+ * @hub: where it belongs; must outlive it
+ * @link: what carries it; must call choir_session_end() before it goes
+ * @params: what the handshake has settled
+ *
+ * Returns: (transfer full): a session that the hub knows; nothing is sent before
+ * choir_session_start()
+ */
+ChoirSession *
+choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *params)
+{
+  ChoirSession *self = g_object_new (CHOIR_TYPE_SESSION, NULL);
+
+  self->hub = hub;
+  self->link = link;
+  self->outbox = choir_link_get_outbox (link);
+  self->dialect = params->dialect;
+  self->opened_us = choir_clock_monotonic_us ();
+  self->outbox->variant = choir_dialect_get_id (params->dialect) * CHOIR_N_VARIANTS +
+                          self->outbox->variant % CHOIR_N_VARIANTS;
+
+  if (params->claims != NULL)
+    self->claims = choir_claims_ref (params->claims);
+
+  if (params->default_channel != NULL || params->client_id != NULL)
+    {
+      ChoirSessionExtra *extra = choir_session_ensure_extra (self);
+
+      extra->default_channel = g_strdup (params->default_channel);
+      extra->client_id = g_strdup (params->client_id);
+    }
+
+  choir_hub_add_session (hub, self);
+
+  return self;
+}
+
+static gint64
+earliest_due (ChoirSession *self, gint64 now_us)
+{
+  const ChoirDialectSettings *settings = choir_session_get_settings (self);
+  gint64 due_us = choir_session_get_held_due (self, now_us);
+
+  if (self->claims == NULL)
+    return MIN (due_us, self->opened_us + choir_hub_get_settings (self->hub)->auth_timeout_us);
+
+  if (choir_claims_get_expiry_us (self->claims) != G_MAXINT64)
+    {
+      gint64 left_us = choir_claims_get_expiry_us (self->claims) - choir_clock_wall_us ();
+
+      if (!(self->flags & CHOIR_SESSION_WARNED))
+        left_us -= EXPIRY_WARNING_US;
+      due_us = MIN (due_us, now_us + MAX (left_us, 0));
+    }
+
+  if (settings->heartbeat_us > 0 && choir_dialect_get_table (self->dialect)->heartbeat)
+    due_us = MIN (due_us, self->heartbeat_due_us);
+
+  return due_us;
+}
+
+static void
+send_heartbeat (ChoirSession *self, gint64 now_us)
+{
+  const ChoirDialectSettings *settings = choir_session_get_settings (self);
+  g_autoptr (GString) payload = g_string_new (NULL);
+
+  if (settings->heartbeat_us <= 0 || now_us < self->heartbeat_due_us ||
+      !choir_dialect_get_table (self->dialect)->heartbeat)
+    return;
+
+  self->heartbeat_due_us = now_us + settings->heartbeat_us;
+
+  choir_payload_open (payload);
+  choir_payload_add_time (payload, "timestamp", choir_clock_wall_us ());
+  choir_payload_close (payload);
+  choir_session_send (self, NULL, "heartbeat", choir_payload_as_slice (payload));
+}
+
+static void
+check_expiry (ChoirSession *self)
+{
+  gint64 expiry_us = choir_claims_get_expiry_us (self->claims);
+  gint64 left_us = expiry_us == G_MAXINT64 ? G_MAXINT64 : expiry_us - choir_clock_wall_us ();
+  g_autoptr (GString) payload = NULL;
+
+  if (left_us <= 0)
+    {
+      const ChoirDialectTable *table = choir_dialect_get_table (self->dialect);
+      guint code = table->auth_close_code == CHOIR_CLOSE_POLICY ? CHOIR_CLOSE_POLICY
+                                                                : CHOIR_CLOSE_TOKEN_EXPIRED;
+
+      choir_session_close (self, code, "Token expired");
+      return;
+    }
+
+  if (left_us > EXPIRY_WARNING_US || (self->flags & CHOIR_SESSION_WARNED))
+    return;
+
+  self->flags |= CHOIR_SESSION_WARNED;
+  payload = g_string_new (NULL);
+  choir_payload_open (payload);
+  choir_payload_add_time (payload, "expires_at", expiry_us);
+  choir_payload_close (payload);
+  choir_session_send (self, NULL, "auth.expiring", choir_payload_as_slice (payload));
+}
+
+static void
+check_authenticated (ChoirSession *self, gint64 now_us)
+{
+  gint64 deadline_us = self->opened_us + choir_hub_get_settings (self->hub)->auth_timeout_us;
+
+  if (now_us >= deadline_us)
+    choir_session_close (self, CHOIR_CLOSE_AUTH_TIMEOUT, "Not authenticated in time");
+}
+
+static void
+timer_cb (ChoirTimer *timer)
+{
+  ChoirSession *self = (ChoirSession *) ((char *) timer - G_STRUCT_OFFSET (ChoirSession, timer));
+  g_autoptr (ChoirSession) guard = g_object_ref (self);
+  gint64 now_us = choir_clock_monotonic_us ();
+
+  if (self->claims == NULL)
+    check_authenticated (self, now_us);
+  else
+    {
+      check_expiry (self);
+      send_heartbeat (self, now_us);
+    }
+
+  choir_session_release_held (self);
+  choir_rate_meter_trim (&self->meter, choir_session_get_settings (self)->rate, now_us);
+  choir_session_arm_timer (self);
+}
+
+/* Sets the one timer to the earliest of all the session waits for */
+void
+choir_session_arm_timer (ChoirSession *self)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+  gint64 due_us;
+
+  if (self->flags & (CHOIR_SESSION_CLOSING | CHOIR_SESSION_ENDED))
+    {
+      choir_timer_disarm (&self->timer);
+      return;
+    }
+
+  due_us = earliest_due (self, now_us);
+  if (due_us == G_MAXINT64)
+    choir_timer_disarm (&self->timer);
+  else
+    choir_timer_wheel_arm (choir_hub_get_wheel (self->hub), &self->timer, MAX (due_us - now_us, 0),
+                           timer_cb);
+}
+
+/**
+ * choir_session_start:
+ * @self: a new session
+ *
+ * Greets the client; joins its user and opens the end point's channel if it is authenticated.
+ */
+void
+choir_session_start (ChoirSession *self)
+{
+  const ChoirDialectSettings *settings = choir_session_get_settings (self);
+
+  self->flags |= CHOIR_SESSION_STARTED;
+
+  /* spread over the interval, so that clients who came together are not served together */
+  self->heartbeat_due_us = self->opened_us + settings->heartbeat_us;
+
+  if (self->claims != NULL)
+    {
+      g_autoptr (ChoirClaims) claims = g_steal_pointer (&self->claims);
+      g_autoptr (GError) error = NULL;
+
+      if (!choir_session_accept_claims (self, claims, &error))
+        {
+          choir_session_close (self, CHOIR_CLOSE_POLICY, error->message);
+          return;
+        }
+
+      choir_session_send_established (self);
+      choir_session_open_default_channel (self);
+    }
+  else if (choir_dialect_get_table (self->dialect)->auth_style != CHOIR_AUTH_BY_MESSAGE)
+    choir_session_send_established (self);
+
+  choir_session_arm_timer (self);
+}
+
+static void
+remove_subscription (ChoirSession *self, guint i)
+{
+  ChoirSubscription *subscription = self->subscriptions[i];
+  ChoirChannel *channel = subscription->channel;
+
+  self->subscriptions[i] = self->subscriptions[--self->n_subscriptions];
+  choir_channel_remove (channel, subscription);
+  *choir_hub_get_stats (self->hub)->subscriptions -= 1;
+  choir_presence_left (self->hub, channel, self);
+  g_free (subscription);
+  choir_hub_release_channel (self->hub, channel);
+}
+
+/**
+ * choir_session_end:
+ * @self: a session
+ * @close_code: what the connection was closed with
+ *
+ * Called once by the link when it is gone: leaves every channel, the user and the hub.
+ */
+void
+choir_session_end (ChoirSession *self, guint close_code)
+{
+  g_autoptr (ChoirSession) guard = g_object_ref (self);
+
+  if (self->flags & CHOIR_SESSION_ENDED)
+    return;
+
+  self->flags |= CHOIR_SESSION_ENDED | CHOIR_SESSION_CLOSING;
+  choir_timer_disarm (&self->timer);
+  choir_session_drop_held (self);
+
+  while (self->n_subscriptions > 0)
+    remove_subscription (self, self->n_subscriptions - 1);
+
+  if (self->user != NULL)
+    choir_hub_leave_user (self->hub, g_steal_pointer (&self->user), self);
+
+  choir_hub_remove_session (self->hub, self);
+  choir_stats_count_closed (choir_hub_get_stats (self->hub), close_code);
+  self->link = NULL;
+  self->outbox = NULL;
+}
+
+/* Where the hub keeps it; for the hub only */
+guint
+choir_session_get_hub_index (ChoirSession *self)
+{
+  return self->hub_index;
+}
+
+void
+choir_session_set_hub_index (ChoirSession *self, guint index)
+{
+  self->hub_index = index;
+}
+
+ChoirHub *
+choir_session_get_hub (ChoirSession *self)
+{
+  return self->hub;
+}
+
+ChoirLink *
+choir_session_get_link (ChoirSession *self)
+{
+  return self->link;
+}
+
+ChoirOutbox *
+choir_session_get_outbox (ChoirSession *self)
+{
+  return self->outbox;
+}
+
+const ChoirDialect *
+choir_session_get_dialect (ChoirSession *self)
+{
+  return self->dialect;
+}
+
+ChoirClaims *
+choir_session_get_claims (ChoirSession *self)
+{
+  return self->claims;
+}
+
+const char *
+choir_session_get_user_id (ChoirSession *self)
+{
+  return self->claims != NULL ? choir_claims_get_user_id (self->claims) : NULL;
+}
+
+const char *
+choir_session_get_id (ChoirSession *self)
+{
+  return self->id;
+}
+
+const char *
+choir_session_get_connection_id (ChoirSession *self)
+{
+  return self->link != NULL ? choir_link_get_id (self->link) : NULL;
+}
+
+const char *
+choir_session_get_client_id (ChoirSession *self)
+{
+  return self->extra != NULL ? self->extra->client_id : NULL;
+}
+
+const char *
+choir_session_get_default_channel (ChoirSession *self)
+{
+  return self->extra != NULL ? self->extra->default_channel : NULL;
+}
+
+gint64
+choir_session_get_opened_us (ChoirSession *self)
+{
+  return self->opened_us;
+}
+
+guint64
+choir_session_get_n_received (ChoirSession *self)
+{
+  return self->n_received;
+}
+
+guint64
+choir_session_get_n_errors (ChoirSession *self)
+{
+  return self->n_errors;
+}
+
+/**
+ * choir_session_close:
+ * @self: a session
+ * @code: close code
+ * @reason: shown to the client
+ *
+ * Sends the client away; what was queued for it goes first. Nothing it still says is handled.
+ */
+void
+choir_session_close (ChoirSession *self, guint code, const char *reason)
+{
+  if (self->link == NULL || (self->flags & CHOIR_SESSION_CLOSING))
+    return;
+
+  self->flags |= CHOIR_SESSION_CLOSING;
+  choir_link_close (self->link, code, reason);
+}
+
+/**
+ * choir_session_send:
+ * @self: a session
+ * @request: (nullable): what is answered
+ * @type: canonical type
+ * @payload: raw JSON object
+ */
+void
+choir_session_send (ChoirSession *self,
+                    const ChoirEnvelope *request,
+                    const char *type,
+                    ChoirSlice payload)
+{
+  ChoirStats *stats = choir_hub_get_stats (self->hub);
+  ChoirMessage message = {
+    .type = type,
+    .payload = payload,
+    .wall_us = choir_clock_wall_us (),
+    .user_id = choir_session_get_user_id (self),
+    .session_id = self->id,
+  };
+
+  if (self->outbox == NULL)
+    return;
+
+  if (request != NULL)
+    message.correlation_id = request->correlation_id;
+
+  if (choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, &message))
+    *choir_stats_for_type (stats, type)->sent += 1;
+}
+
+static void
+send_error_message (ChoirSession *self,
+                    const ChoirEnvelope *request,
+                    ChoirError code,
+                    const char *text,
+                    gint64 retry_after_us)
+{
+  ChoirStats *stats = choir_hub_get_stats (self->hub);
+  g_autoptr (ChoirFrame) frame = NULL;
+  ChoirErrorMessage message = {
+    .code = code,
+    .message = text,
+    .retry_after_us = retry_after_us,
+    .wall_us = choir_clock_wall_us (),
+  };
+
+  if (request != NULL)
+    {
+      message.original_type = request->external_type;
+      message.correlation_id = request->correlation_id;
+    }
+
+  self->n_errors++;
+  *stats->errors[code] += 1;
+
+  if (self->outbox == NULL)
+    return;
+
+  frame = choir_envelope_encode_error (self->dialect, &message);
+  choir_broadcaster_send_frame (choir_hub_get_broadcaster (self->hub), self->outbox, frame);
+}
+
+/**
+ * choir_session_send_error:
+ * @self: a session
+ * @request: (nullable): what is refused
+ * @error: why, in words fit for the client
+ */
+void
+choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, const GError *error)
+{
+  ChoirError code = error->domain == CHOIR_ERROR ? (ChoirError) error->code : CHOIR_ERROR_INTERNAL;
+
+  /* an error of another domain may name files or addresses: that is for the log */
+  if (error->domain != CHOIR_ERROR)
+    {
+      choir_log (CHOIR_LOG_LEVEL_WARNING, error->message, CHOIR_LOG_SESSION, self->id, NULL);
+      send_error_message (self, request, code, "Something went wrong on the server", 0);
+      return;
+    }
+
+  send_error_message (self, request, code, error->message, 0);
+}
+
+/**
+ * choir_session_refuse:
+ * @self: a session
+ * @request: (nullable): what is refused
+ * @code: why
+ * @format: the same in words fit for the client
+ *
+ * choir_session_send_error() without a #GError. For %CHOIR_ERROR_RATE_LIMITED use
+ * choir_session_refuse_rate().
+ */
+void
+choir_session_refuse (ChoirSession *self,
+                      const ChoirEnvelope *request,
+                      ChoirError code,
+                      const char *format,
+                      ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  send_error_message (self, request, code, text, 0);
+}
+
+/**
+ * choir_session_refuse_rate:
+ * @self: a session
+ * @request: (nullable): what is refused
+ * @wait_us: after which it may be tried again
+ */
+void
+choir_session_refuse_rate (ChoirSession *self, const ChoirEnvelope *request, gint64 wait_us)
+{
+  *choir_hub_get_stats (self->hub)->rate_limited += 1;
+  send_error_message (self, request, CHOIR_ERROR_RATE_LIMITED, "Rate limit exceeded", wait_us);
+}
+
+/**
+ * choir_session_may:
+ * @self: a session
+ * @channel: a valid channel name
+ * @wanted: reading or writing
+ *
+ * Returns: whether its client may
+ */
+gboolean
+choir_session_may (ChoirSession *self, const char *channel, ChoirPermission wanted)
+{
+  return choir_namespace_allows (choir_hub_get_namespace (self->hub, channel), self->claims,
+                                 self->id, channel, wanted);
+}
+
+static gint
+find_subscription (ChoirSession *self, const char *channel)
+{
+  for (guint i = 0; i < self->n_subscriptions; i++)
+    if (g_str_equal (self->subscriptions[i]->channel->name, channel))
+      return i;
+
+  return -1;
+}
+
+static void
+add_subscription (ChoirSession *self, ChoirChannel *channel)
+{
+  ChoirSubscription *subscription = g_new0 (ChoirSubscription, 1);
+
+  if (self->n_subscriptions == self->subscriptions_capacity)
+    {
+      self->subscriptions_capacity = MAX (1, self->subscriptions_capacity * 2);
+      self->subscriptions =
+        g_renew (ChoirSubscription *, self->subscriptions, self->subscriptions_capacity);
+    }
+
+  subscription->session = self;
+  subscription->outbox = self->outbox;
+  self->subscriptions[self->n_subscriptions++] = subscription;
+  choir_channel_add (channel, subscription);
+  *choir_hub_get_stats (self->hub)->subscriptions += 1;
+}
+
+/**
+ * choir_session_subscribe:
+ * @self: a session
+ * @channel: a valid channel name
+ * @out: (out) (transfer none): the channel
+ * @error: return location: %CHOIR_ERROR_PERMISSION_DENIED, %CHOIR_ERROR_OVERRUN at
+ * `[session] max-subscriptions`, %CHOIR_ERROR_UNAVAILABLE
+ *
+ * Subscribing twice is subscribing once. `all`, the user's own and the session's own channel are
+ * heard without.
+ *
+ * Returns: whether the session is subscribed now
+ */
+gboolean
+choir_session_subscribe (ChoirSession *self,
+                         const char *channel,
+                         ChoirChannel **out,
+                         GError **error)
+{
+  guint max = choir_hub_get_settings (self->hub)->max_subscriptions;
+
+  if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
+                           "You may not subscribe to this channel");
+      return FALSE;
+    }
+
+  *out = choir_hub_ensure_channel (self->hub, channel, error);
+  if (*out == NULL)
+    return FALSE;
+
+  if ((*out)->kind != CHOIR_CHANNEL_NORMAL || find_subscription (self, channel) >= 0)
+    return TRUE;
+
+  if (self->n_subscriptions >= max)
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN, "At most %u subscriptions", max);
+      choir_hub_release_channel (self->hub, *out);
+      return FALSE;
+    }
+
+  add_subscription (self, *out);
+  choir_presence_joined (self->hub, *out, self);
+
+  return TRUE;
+}
+
+/**
+ * choir_session_unsubscribe:
+ * @self: a session
+ * @channel: a channel name
+ *
+ * Returns: whether it was subscribed
+ */
+gboolean
+choir_session_unsubscribe (ChoirSession *self, const char *channel)
+{
+  gint i = find_subscription (self, channel);
+
+  if (i < 0)
+    return FALSE;
+
+  remove_subscription (self, i);
+
+  return TRUE;
+}
+
+guint
+choir_session_get_n_subscriptions (ChoirSession *self)
+{
+  return self->n_subscriptions;
+}
+
+const ChoirSubscription *
+choir_session_get_subscription (ChoirSession *self, guint i)
+{
+  return self->subscriptions[i];
+}

@@ -1,0 +1,87 @@
+/* choir-session.h: one client's conversation with the hub
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+#include "choir-channel.h"
+#include "choir-claims.h"
+#include "choir-hub.h"
+#include "choir-link.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ChoirSession:
+ *
+ * Stands between a link, which brings text and takes frames, and the channels. It knows who its
+ * client is, what it may, how fast it may go and what it has subscribed to.
+ */
+#define CHOIR_TYPE_SESSION (choir_session_get_type ())
+G_DECLARE_FINAL_TYPE (ChoirSession, choir_session, CHOIR, SESSION, GObject)
+
+typedef struct
+{
+  const ChoirDialect *dialect;
+  ChoirClaims *claims;         /* (nullable) (transfer none): authenticated already */
+  const char *default_channel; /* (nullable): what the end point subscribes to */
+  const char *client_id;       /* (nullable): the client's own name for itself */
+} ChoirSessionParams;
+
+ChoirSession *choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *params);
+void choir_session_start (ChoirSession *self);
+void choir_session_receive (ChoirSession *self, const char *text, gsize len);
+void choir_session_end (ChoirSession *self, guint close_code);
+guint choir_session_get_hub_index (ChoirSession *self);
+void choir_session_set_hub_index (ChoirSession *self, guint index);
+
+ChoirHub *choir_session_get_hub (ChoirSession *self);
+ChoirLink *choir_session_get_link (ChoirSession *self);
+ChoirOutbox *choir_session_get_outbox (ChoirSession *self);
+const ChoirDialect *choir_session_get_dialect (ChoirSession *self);
+ChoirClaims *choir_session_get_claims (ChoirSession *self);
+const char *choir_session_get_user_id (ChoirSession *self);
+const char *choir_session_get_id (ChoirSession *self);
+const char *choir_session_get_connection_id (ChoirSession *self);
+const char *choir_session_get_client_id (ChoirSession *self);
+const char *choir_session_get_default_channel (ChoirSession *self);
+gint64 choir_session_get_opened_us (ChoirSession *self);
+guint64 choir_session_get_n_received (ChoirSession *self);
+guint64 choir_session_get_n_errors (ChoirSession *self);
+
+void choir_session_close (ChoirSession *self, guint code, const char *reason);
+
+/* Answers: @request gives the correlation and may be NULL */
+void choir_session_send (ChoirSession *self,
+                         const ChoirEnvelope *request,
+                         const char *type,
+                         ChoirSlice payload);
+void
+choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, const GError *error);
+void choir_session_refuse (ChoirSession *self,
+                           const ChoirEnvelope *request,
+                           ChoirError code,
+                           const char *format,
+                           ...) G_GNUC_PRINTF (4, 5);
+
+void choir_session_refuse_rate (ChoirSession *self, const ChoirEnvelope *request, gint64 wait_us);
+
+/* Authentication */
+void
+choir_session_authenticate (ChoirSession *self, const char *token, const ChoirEnvelope *request);
+gboolean choir_session_may (ChoirSession *self, const char *channel, ChoirPermission wanted);
+
+/* Subscriptions */
+gboolean choir_session_subscribe (ChoirSession *self,
+                                  const char *channel,
+                                  ChoirChannel **out,
+                                  GError **error);
+gboolean choir_session_unsubscribe (ChoirSession *self, const char *channel);
+guint choir_session_get_n_subscriptions (ChoirSession *self);
+const ChoirSubscription *choir_session_get_subscription (ChoirSession *self, guint i);
+
+G_END_DECLS

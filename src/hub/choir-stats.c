@@ -1,0 +1,199 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-stats.h"
+
+#include "choir-close-code.h"
+
+static const double size_bounds[] = {
+  64, 128, 256, 512, 1024, 4096, 16384, 65536, 262144, 1048576
+};
+static const double latency_bounds[] = { 0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01,
+                                         0.05,    0.1,    0.5,    1,     5 };
+static const double duration_bounds[] = { 1, 10, 60, 300, 900, 3600, 14400, 86400 };
+static const double fanout_bounds[] = { 1, 10, 100, 1000, 10000, 100000 };
+
+static const char *const labels_type[] = { "type", NULL };
+static const char *const labels_type_direction[] = { "type", "direction", NULL };
+
+static gint64 *
+simple (ChoirStats *self, ChoirCounterKind kind, const char *name, const char *help)
+{
+  return choir_counter_family_get_cell (
+    choir_counters_add (self->counters, kind, name, NULL, help, NULL), NULL);
+}
+
+static gint64 *
+labelled (ChoirStats *self,
+          ChoirCounterKind kind,
+          const char *name,
+          const char *help,
+          const char *label,
+          const char *value)
+{
+  const char *names[] = { label, NULL };
+  const char *values[] = { value, NULL };
+
+  return choir_counter_family_get_cell (
+    choir_counters_add (self->counters, kind, name, NULL, help, names), values);
+}
+
+static ChoirTypeStats *
+type_stats_new (ChoirStats *self, const char *type)
+{
+  ChoirTypeStats *stats = g_new0 (ChoirTypeStats, 1);
+  ChoirCounterFamily *messages, *sizes, *latencies;
+  const char *in[] = { type, "in", NULL };
+  const char *out[] = { type, "out", NULL };
+  const char *only[] = { type, NULL };
+
+  messages = choir_counters_add (self->counters, CHOIR_COUNTER, "websocket_messages", NULL,
+                                 "Messages by type and direction", labels_type_direction);
+  sizes = choir_counters_add_histogram (self->counters, "websocket_message_size_bytes", "bytes",
+                                        "Size of messages", labels_type, size_bounds,
+                                        G_N_ELEMENTS (size_bounds));
+  latencies =
+    choir_counters_add_histogram (self->counters, "websocket_message_latency_seconds", "seconds",
+                                  "From a message's arrival until it is handled", labels_type,
+                                  latency_bounds, G_N_ELEMENTS (latency_bounds));
+
+  stats->received = choir_counter_family_get_cell (messages, in);
+  stats->sent = choir_counter_family_get_cell (messages, out);
+  stats->size = choir_counter_family_get_histogram (sizes, only);
+  stats->latency = choir_counter_family_get_histogram (latencies, only);
+
+  return stats;
+}
+
+/**
+ * choir_stats_add_type:
+ * @self: the statistics
+ * @type: a canonical message type
+ *
+ * Gives @type figures of its own. Types that clients invent never get any: labels stay bounded.
+ */
+void
+choir_stats_add_type (ChoirStats *self, const char *type)
+{
+  if (!g_hash_table_contains (self->types, type))
+    g_hash_table_insert (self->types, g_strdup (type), type_stats_new (self, type));
+}
+
+/**
+ * choir_stats_for_type:
+ * @self: the statistics
+ * @type: a message type
+ *
+ * Returns: (transfer none): the figures to count @type in
+ */
+ChoirTypeStats *
+choir_stats_for_type (ChoirStats *self, const char *type)
+{
+  ChoirTypeStats *stats = g_hash_table_lookup (self->types, type);
+
+  return stats != NULL ? stats : self->other;
+}
+
+/**
+ * choir_stats_count_closed:
+ * @self: the statistics
+ * @code: the close code a connection ended with
+ */
+void
+choir_stats_count_closed (ChoirStats *self, guint code)
+{
+  *labelled (self, CHOIR_COUNTER, "choir_closes", "Connections ended, by close code", "code",
+             choir_close_code_get_name (code)) += 1;
+}
+
+static void
+init_connections (ChoirStats *self)
+{
+  self->active = simple (self, CHOIR_GAUGE, "websocket_active_connections", "Open connections");
+  self->users = simple (self, CHOIR_GAUGE, "choir_users", "Users with an open connection");
+  self->accepted = labelled (self, CHOIR_COUNTER, "websocket_connections", "Connections by outcome",
+                             "status", "accepted");
+  self->rejected = labelled (self, CHOIR_COUNTER, "websocket_connections", "Connections by outcome",
+                             "status", "rejected");
+  self->closed = labelled (self, CHOIR_COUNTER, "websocket_connections", "Connections by outcome",
+                           "status", "closed");
+  self->evictions = simple (self, CHOIR_COUNTER, "choir_evictions",
+                            "Connections closed for a newer one of the same user");
+  self->slow_consumers = simple (self, CHOIR_COUNTER, "choir_slow_consumers",
+                                 "Connections closed because their queue was full");
+  self->reconnects = simple (self, CHOIR_COUNTER, "choir_reconnects",
+                             "Connections of users seen within the last minutes");
+
+  for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
+    self->dialects[i] =
+      labelled (self, CHOIR_GAUGE, "choir_dialect_connections", "Open connections by dialect",
+                "dialect", choir_dialect_get_table (choir_dialect_get (i))->name);
+
+  self->duration = choir_counter_family_get_histogram (
+    choir_counters_add_histogram (self->counters, "websocket_connection_duration_seconds",
+                                  "seconds", "Life of connections that ended", NULL,
+                                  duration_bounds, G_N_ELEMENTS (duration_bounds)),
+    NULL);
+}
+
+static void
+init_channels (ChoirStats *self)
+{
+  self->channels = simple (self, CHOIR_GAUGE, "choir_channels", "Channels in memory");
+  self->subscriptions = simple (self, CHOIR_GAUGE, "choir_subscriptions", "Subscriptions");
+  self->publishes = simple (self, CHOIR_COUNTER, "choir_publishes", "Messages published");
+  self->deliveries =
+    simple (self, CHOIR_COUNTER, "choir_deliveries", "Messages queued to a connection");
+  self->recovered = labelled (self, CHOIR_COUNTER, "choir_recoveries",
+                              "Subscriptions with a position, by outcome", "outcome", "recovered");
+  self->not_recovered = labelled (self, CHOIR_COUNTER, "choir_recoveries",
+                                  "Subscriptions with a position, by outcome", "outcome", "lost");
+  self->fanout = choir_counter_family_get_histogram (
+    choir_counters_add_histogram (self->counters, "choir_fanout_recipients", NULL,
+                                  "Connections one published message went to", NULL, fanout_bounds,
+                                  G_N_ELEMENTS (fanout_bounds)),
+    NULL);
+}
+
+static void
+init_errors (ChoirStats *self)
+{
+  self->rate_limited =
+    simple (self, CHOIR_COUNTER, "choir_rate_limited", "Messages refused by a rate limit");
+
+  for (guint i = 0; i < CHOIR_N_ERRORS; i++)
+    self->errors[i] = labelled (self, CHOIR_COUNTER, "websocket_errors", "Errors sent, by code",
+                                "code", choir_error_get_code (i));
+}
+
+/**
+ * choir_stats_new:
+ * @counters: where the figures are kept; must outlive the statistics
+ *
+ * Returns: (transfer full): the hub's figures, all zero
+ */
+ChoirStats *
+choir_stats_new (ChoirCounters *counters)
+{
+  ChoirStats *self = g_new0 (ChoirStats, 1);
+
+  self->counters = counters;
+  self->types = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->other = type_stats_new (self, "other");
+  init_connections (self);
+  init_channels (self);
+  init_errors (self);
+
+  return self;
+}
+
+void
+choir_stats_free (ChoirStats *self)
+{
+  g_hash_table_unref (self->types);
+  g_free (self->other);
+  g_free (self);
+}

@@ -1,0 +1,63 @@
+/* choir-stats.h: the hub's counters
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-counters.h"
+#include "choir-dialect.h"
+
+G_BEGIN_DECLS
+
+/* The figures of one message type; unknown types share those of "other" */
+typedef struct
+{
+  gint64 *received;
+  gint64 *sent;
+  ChoirHistogram *size;    /* bytes, both ways */
+  ChoirHistogram *latency; /* seconds from arrival to handled */
+} ChoirTypeStats;
+
+/**
+ * ChoirStats:
+ *
+ * Direct pointers into the one counters object, so that counting is an addition. Metric names are
+ * those that the client contracts' dashboards already use (contracts.md A, B, C).
+ */
+typedef struct
+{
+  ChoirCounters *counters; /* borrowed */
+  GHashTable *types;       /* (element-type utf8 ChoirTypeStats) (owned) */
+  ChoirTypeStats *other;
+
+  gint64 *active;
+  gint64 *users;
+  gint64 *channels;
+  gint64 *subscriptions;
+  gint64 *dialects[CHOIR_N_DIALECTS];
+  gint64 *accepted;
+  gint64 *rejected;
+  gint64 *closed;
+  gint64 *deliveries;
+  gint64 *publishes;
+  gint64 *rate_limited;
+  gint64 *slow_consumers;
+  gint64 *evictions;
+  gint64 *reconnects;
+  gint64 *recovered;
+  gint64 *not_recovered;
+  gint64 *errors[CHOIR_N_ERRORS];
+  ChoirHistogram *duration;
+  ChoirHistogram *fanout;
+} ChoirStats;
+
+ChoirStats *choir_stats_new (ChoirCounters *counters);
+void choir_stats_free (ChoirStats *self);
+void choir_stats_add_type (ChoirStats *self, const char *type);
+ChoirTypeStats *choir_stats_for_type (ChoirStats *self, const char *type);
+void choir_stats_count_closed (ChoirStats *self, guint code);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirStats, choir_stats_free)
+
+G_END_DECLS

@@ -1,0 +1,72 @@
+/* choir-gateway.h: what the parts of the network layer share
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+#include "choir-admission.h"
+#include "choir-config.h"
+#include "choir-connection.h"
+#include "choir-forwarded.h"
+#include "choir-hub.h"
+#include "choir-origin.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ChoirUpgrade ChoirUpgrade;
+
+/**
+ * ChoirGateway:
+ *
+ * The way from a socket to a session: policies read from the configuration, the admission, one
+ * connection profile a dialect. Listeners bring sockets, the HTTP server answers what is no
+ * WebSocket, and choir_gateway_adopt() turns an upgraded stream into a session.
+ */
+typedef struct
+{
+  ChoirConfig *config;             /* (owned) */
+  ChoirHub *hub;                   /* (owned) */
+  ChoirReactor *reactor;           /* borrowed */
+  ChoirTimerWheel *wheel;          /* borrowed */
+  ChoirCounters *counters;         /* borrowed */
+  ChoirAdmission *admission;       /* (owned) */
+  ChoirOriginPolicy *origins;      /* (owned) */
+  ChoirForwardedPolicy *forwarded; /* (owned) */
+  ChoirConnectionProfile profiles[CHOIR_N_DIALECTS];
+  ChoirConnectionProfile echo_profile;
+  ChoirDeflatePolicy deflate;
+  gint64 handshake_us;
+  ChoirDialectId default_dialect;
+  char *echo_path;   /* (owned) (nullable) */
+  char *server_name; /* (owned) (nullable) */
+  gboolean require_auth;
+  gboolean compression;
+  gboolean cors;
+  gboolean playground;
+  gboolean ready; /* whether new clients are taken: set by the daemon */
+  ChoirTimer sweep_timer;
+} ChoirGateway;
+
+ChoirGateway *choir_gateway_new (ChoirConfig *config,
+                                 ChoirHub *hub,
+                                 ChoirReactor *reactor,
+                                 ChoirCounters *counters,
+                                 GError **error);
+void choir_gateway_free (ChoirGateway *self);
+gboolean choir_gateway_configure (ChoirGateway *self, GError **error);
+ChoirAdmissionResult
+choir_gateway_admit (ChoirGateway *self, const ChoirAddress *peer, gboolean *counted);
+void choir_gateway_move_admission (ChoirGateway *self,
+                                   const ChoirAddress *admitted,
+                                   ChoirUpgrade *upgrade);
+void choir_gateway_adopt (ChoirGateway *self,
+                          ChoirTransport *transport,
+                          ChoirUpgrade *upgrade,
+                          const guint8 *data,
+                          gsize len);
+
+G_END_DECLS

@@ -1,0 +1,297 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-http-private.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a client may have sent behind its handshake before the 101 was out */
+#define PIPELINED_MAX (256 * 1024)
+
+/* A handshake on its way through libsoup */
+typedef struct
+{
+  ChoirHttpServer *server;
+  SoupServerMessage *message; /* (owned) */
+  ChoirUpgrade *upgrade;      /* (owned) */
+  GSocketAddress *key;        /* (owned): finds the peer, which may go while a token is verified */
+} Handshake;
+
+static void
+handshake_free (Handshake *self)
+{
+  g_object_unref (self->message);
+  g_object_unref (self->key);
+  choir_upgrade_free (self->upgrade);
+  g_free (self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Handshake, handshake_free)
+
+/**
+ * choir_http_wants_upgrade:
+ * @message: a request
+ *
+ * Returns: whether it asks for a WebSocket at all
+ */
+gboolean
+choir_http_wants_upgrade (SoupServerMessage *message)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+
+  return soup_message_headers_header_contains (headers, "Upgrade", "websocket") ||
+         soup_message_headers_get_one (headers, "Sec-WebSocket-Key") != NULL;
+}
+
+static GByteArray *
+read_pipelined (GIOStream *stream)
+{
+  GPollableInputStream *input = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (stream));
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  guint8 chunk[4096];
+
+  while (bytes->len < PIPELINED_MAX)
+    {
+      gssize n = g_pollable_input_stream_read_nonblocking (input, chunk, sizeof chunk, NULL, NULL);
+
+      if (n <= 0)
+        break;
+      g_byte_array_append (bytes, chunk, n);
+    }
+
+  return g_steal_pointer (&bytes);
+}
+
+static gboolean
+is_tls (GIOStream *stream)
+{
+  g_autoptr (GIOStream) base = NULL;
+
+  g_object_get (stream, "base-iostream", &base, NULL);
+
+  return G_IS_TLS_CONNECTION (base);
+}
+
+/* Plain: a descriptor of our own, and nothing of libsoup's is left. TLS: the stream itself */
+static ChoirTransport *
+make_transport (GIOStream *stream, int fd)
+{
+  int own_fd;
+
+  if (is_tls (stream))
+    return choir_transport_new_for_stream (g_object_ref (stream), fd);
+
+  own_fd = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+  if (own_fd < 0)
+    return NULL;
+
+  return choir_transport_new_for_fd (own_fd);
+}
+
+/* From the proxy's place in the admission to the client's; the peer may still go before the 101 */
+static void
+move_admission (ChoirHttpPeer *peer, ChoirUpgrade *upgrade)
+{
+  choir_gateway_move_admission (peer->server->gateway, peer->has_admitted ? &peer->admitted : NULL,
+                                upgrade);
+  if (!upgrade->counted)
+    return;
+
+  peer->has_admitted = TRUE;
+  peer->admitted = upgrade->address;
+}
+
+static void
+wrote_informational_cb (SoupServerMessage *message, gpointer user_data)
+{
+  g_autoptr (Handshake) self = user_data;
+  ChoirHttpPeer *peer = g_hash_table_lookup (self->server->peers, self->key);
+  g_autoptr (GIOStream) stream = NULL;
+  g_autoptr (GByteArray) pipelined = NULL;
+  ChoirTransport *transport;
+
+  g_signal_handlers_disconnect_by_func (message, wrote_informational_cb, self);
+  stream = soup_server_message_steal_connection (message);
+  if (peer == NULL || stream == NULL)
+    return;
+
+  choir_timer_disarm (&peer->timer);
+  pipelined = read_pipelined (stream);
+  transport = make_transport (stream, peer->fd);
+  if (transport == NULL)
+    return;
+
+  peer->stolen = TRUE;
+  choir_gateway_adopt (self->server->gateway, transport, self->upgrade, pipelined->data,
+                       pipelined->len);
+}
+
+static void
+add_handshake_headers (SoupServerMessage *message, const ChoirUpgrade *upgrade)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+
+  if (upgrade->subprotocol != NULL)
+    soup_message_headers_replace (headers, "Sec-WebSocket-Protocol", upgrade->subprotocol);
+
+  if (upgrade->extensions != NULL)
+    soup_message_headers_replace (headers, "Sec-WebSocket-Extensions", upgrade->extensions);
+}
+
+/* RFC 6455 4.2.1 and 4.4 */
+static gboolean
+check_handshake (SoupServerMessage *message)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+  const char *version = soup_message_headers_get_one (headers, "Sec-WebSocket-Version");
+  const char *keys = soup_message_headers_get_list (headers, "Sec-WebSocket-Key");
+  g_autofree guchar *key = NULL;
+  gsize len = 0;
+
+  if (version == NULL || strcmp (version, "13") != 0)
+    {
+      choir_http_answer_problem (message, 426, CHOIR_ERROR_VALIDATION,
+                                 "Only version 13 of the WebSocket protocol is spoken here", 0);
+      soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                    "Sec-WebSocket-Version", "13");
+      return FALSE;
+    }
+
+  if (keys != NULL && strlen (keys) == 24)
+    key = g_base64_decode (keys, &len);
+
+  if (len != 16 || soup_server_message_get_http_version (message) != SOUP_HTTP_1_1 ||
+      !soup_message_headers_header_contains (headers, "Upgrade", "websocket") ||
+      !soup_message_headers_header_contains (headers, "Connection", "upgrade") ||
+      !soup_websocket_server_check_handshake (message, NULL, NULL, NULL, NULL))
+    {
+      choir_http_answer_problem (message, 400, CHOIR_ERROR_INVALID_MESSAGE,
+                                 "Not a valid WebSocket handshake", 0);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* The decision has been made */
+static void
+answer (Handshake *handshake)
+{
+  g_autoptr (Handshake) self = handshake;
+  ChoirHttpPeer *peer = g_hash_table_lookup (self->server->peers, self->key);
+  SoupServerMessage *message = self->message;
+
+  if (peer == NULL)
+    return;
+
+  if (self->upgrade->status == 101 && !choir_http_wants_upgrade (message))
+    {
+      choir_http_answer_problem (message, 426, CHOIR_ERROR_VALIDATION,
+                                 "This address speaks WebSocket", 0);
+      soup_message_headers_replace (soup_server_message_get_response_headers (message), "Upgrade",
+                                    "websocket");
+      return;
+    }
+
+  if (self->upgrade->status == 101)
+    move_admission (peer, self->upgrade);
+
+  if (self->upgrade->status != 101)
+    {
+      *choir_hub_get_stats (self->server->gateway->hub)->rejected += 1;
+      choir_http_answer_upgrade (message, self->upgrade);
+      return;
+    }
+
+  soup_websocket_server_process_handshake (message, NULL, NULL, NULL, NULL);
+  add_handshake_headers (message, self->upgrade);
+  g_signal_connect (message, "wrote-informational", G_CALLBACK (wrote_informational_cb),
+                    g_steal_pointer (&self));
+}
+
+static void
+decided_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Handshake *self = user_data;
+  g_autoptr (SoupServerMessage) message = g_object_ref (self->message);
+  ChoirHttpPeer *peer = g_hash_table_lookup (self->server->peers, self->key);
+
+  if (peer == NULL || !choir_upgrade_decide_finish (self->upgrade, result, NULL))
+    {
+      handshake_free (self);
+      return;
+    }
+
+  answer (self);
+  soup_server_message_unpause (message);
+}
+
+/* (transfer full) (nullable): all lines of a header, joined; libsoup's own copy moves */
+static char *
+dup_list (SoupMessageHeaders *headers, const char *name)
+{
+  return g_strdup (soup_message_headers_get_list (headers, name));
+}
+
+static ChoirUpgrade *
+read_request (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *message)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+  GUri *uri = soup_server_message_get_uri (message);
+  g_autofree char *protocols = dup_list (headers, "Sec-WebSocket-Protocol");
+  g_autofree char *extensions = dup_list (headers, "Sec-WebSocket-Extensions");
+  g_autofree char *x_forwarded_for = dup_list (headers, "X-Forwarded-For");
+  g_autofree char *forwarded = dup_list (headers, "Forwarded");
+  g_autofree char *origin = dup_list (headers, "Origin");
+  ChoirUpgradeRequest request = {
+    .path = g_uri_get_path (uri),
+    .query = g_uri_get_query (uri),
+    .origin = origin,
+    .protocols = protocols,
+    .extensions = extensions,
+    .authorization = soup_message_headers_get_one (headers, "Authorization"),
+    .x_forwarded_for = x_forwarded_for,
+    .forwarded = forwarded,
+    .peer = peer->has_peer ? &peer->peer : NULL,
+  };
+
+  return choir_upgrade_new (self->gateway, &request);
+}
+
+/**
+ * choir_http_upgrade:
+ * @self: the server
+ * @peer: the connection
+ * @message: a GET of a WebSocket's address
+ *
+ * Answers it: 101, a refusal, or for a plain GET what a handshake would have been told, because a
+ * browser's page sees no more of a refused handshake than that it failed.
+ */
+void
+choir_http_upgrade (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *message)
+{
+  Handshake *handshake;
+
+  if (choir_http_wants_upgrade (message) && !check_handshake (message))
+    return;
+
+  handshake = g_new0 (Handshake, 1);
+  handshake->server = self;
+  handshake->message = g_object_ref (message);
+  handshake->key = g_object_ref (peer->key);
+  handshake->upgrade = read_request (self, peer, message);
+
+  if (choir_upgrade_decide (handshake->upgrade, self->gateway))
+    {
+      answer (handshake);
+      return;
+    }
+
+  soup_server_message_pause (message);
+  choir_upgrade_decide_async (handshake->upgrade, self->gateway, NULL, decided_cb, handshake);
+}
