@@ -23,7 +23,8 @@ gboolean choir_name_is_channel (const char *name, gsize len);
 gboolean choir_name_is_user (const char *name, gsize len);
 gboolean choir_name_is_identifier (const char *name, gsize len);
 
-/* Fields of a structured log line; the journal shows them in this form (journald: upper case, no leading _) */
+/* Fields of a structured log line; the journal shows them in this form (journald: upper case, no
+ * leading _) */
 #define CHOIR_LOG_CONNECTION "CHOIR_CONNECTION"
 #define CHOIR_LOG_SESSION "CHOIR_SESSION"
 #define CHOIR_LOG_USER "CHOIR_USER"
@@ -32,5 +33,12 @@ gboolean choir_name_is_identifier (const char *name, gsize len);
 #define CHOIR_LOG_DIALECT "CHOIR_DIALECT"
 #define CHOIR_LOG_CLOSE_CODE "CHOIR_CLOSE_CODE"
 #define CHOIR_LOG_ERROR_CODE "CHOIR_ERROR_CODE"
+#define CHOIR_LOG_ERROR "CHOIR_ERROR"
+#define CHOIR_LOG_BUS_NAME "CHOIR_BUS_NAME"
+#define CHOIR_LOG_CALLER "CHOIR_CALLER"
+#define CHOIR_LOG_CALLER_UID "CHOIR_CALLER_UID"
+#define CHOIR_LOG_METHOD "CHOIR_METHOD"
+#define CHOIR_LOG_TYPE "CHOIR_TYPE"
+#define CHOIR_LOG_COUNT "CHOIR_COUNT"
 
 G_END_DECLS

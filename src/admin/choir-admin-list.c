@@ -1,0 +1,130 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-admin-list.h"
+
+#include "choir-clock.h"
+#include "choir-session.h"
+
+#include <string.h>
+
+static gboolean
+is_slow (ChoirSession *session)
+{
+  const ChoirOutbox *outbox = choir_session_get_outbox (session);
+
+  return outbox->n_bytes > outbox->limits->max_bytes / 2;
+}
+
+static gboolean
+has_channel (gconstpointer data, const char *channel)
+{
+  ChoirSession *session = (ChoirSession *) data;
+  guint n = choir_session_get_n_subscriptions (session);
+
+  for (guint i = 0; i < n; i++)
+    {
+      if (strcmp (choir_session_get_subscription (session, i)->channel->name, channel) == 0)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/**
+ * choir_admin_list_picks:
+ * @filter: a filter
+ * @session: a session that has not ended
+ *
+ * Returns: whether @filter means @session's connection
+ */
+gboolean
+choir_admin_list_picks (const ChoirAdminFilter *filter, ChoirSession *session)
+{
+  g_autofree char *address = NULL;
+
+  if (filter->keys & CHOIR_ADMIN_FILTER_ADDRESS)
+    address = choir_link_dup_address (choir_session_get_link (session));
+
+  return choir_admin_filter_matches (
+    filter, &(ChoirAdminSubject){
+              .connection = choir_session_get_connection_id (session),
+              .user = choir_session_get_user_id (session),
+              .address = address,
+              .dialect = choir_dialect_get_id (choir_session_get_dialect (session)),
+              .slow = is_slow (session),
+              .has_channel = has_channel,
+              .data = session,
+            });
+}
+
+static GVariant *
+describe (ChoirSession *session)
+{
+  const ChoirDialect *dialect = choir_session_get_dialect (session);
+  const char *user = choir_session_get_user_id (session);
+  gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
+  g_autofree char *address = choir_link_dup_address (choir_session_get_link (session));
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "connection", "s", choir_session_get_connection_id (session));
+  g_variant_dict_insert (&dict, "session", "s", choir_session_get_id (session));
+  g_variant_dict_insert (&dict, "user", "s", user != NULL ? user : "");
+  g_variant_dict_insert (&dict, "address", "s", address);
+  g_variant_dict_insert (&dict, "dialect", "s", choir_dialect_get_table (dialect)->name);
+  g_variant_dict_insert (&dict, "age_s", "t", (guint64) (MAX (age_us, 0) / G_USEC_PER_SEC));
+  g_variant_dict_insert (&dict, "subscriptions", "u", choir_session_get_n_subscriptions (session));
+  g_variant_dict_insert (&dict, "queued_bytes", "t",
+                         (guint64) choir_session_get_outbox (session)->n_bytes);
+  g_variant_dict_insert (&dict, "messages_received", "t", choir_session_get_n_received (session));
+  g_variant_dict_insert (&dict, "errors", "t", choir_session_get_n_errors (session));
+  g_variant_dict_insert (&dict, "slow", "b", is_slow (session));
+
+  return g_variant_dict_end (&dict);
+}
+
+/**
+ * choir_admin_list_connections:
+ * @hub: a hub
+ * @filter: which are meant
+ * @offset: how many of those to pass over
+ * @limit: at most how many to show; 0 for %CHOIR_ADMIN_LIMIT_DEFAULT, and never more than
+ *   %CHOIR_ADMIN_LIMIT_MAX
+ *
+ * Returns: (transfer floating): an `aa{sv}`
+ */
+GVariant *
+choir_admin_list_connections (ChoirHub *hub,
+                              const ChoirAdminFilter *filter,
+                              guint offset,
+                              guint limit)
+{
+  guint n = choir_hub_get_n_sessions (hub);
+  GVariantBuilder list;
+
+  limit = limit == 0 ? CHOIR_ADMIN_LIMIT_DEFAULT : MIN (limit, CHOIR_ADMIN_LIMIT_MAX);
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+
+  for (guint i = 0; i < n && limit > 0; i++)
+    {
+      ChoirSession *session = choir_hub_get_session (hub, i);
+
+      if (!choir_admin_list_picks (filter, session))
+        continue;
+
+      if (offset > 0)
+        {
+          offset--;
+          continue;
+        }
+
+      g_variant_builder_add_value (&list, describe (session));
+      limit--;
+    }
+
+  return g_variant_builder_end (&list);
+}

@@ -1,0 +1,37 @@
+/* choir-admin.h: the service on the bus
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+#include "choir-config.h"
+#include "choir-counters.h"
+#include "choir-hub.h"
+
+G_BEGIN_DECLS
+
+#define CHOIR_ADMIN_BUS_NAME "org.choir.Choir1"
+#define CHOIR_ADMIN_OBJECT_PATH "/org/choir/Choir1"
+
+/**
+ * ChoirAdmin:
+ *
+ * Owns the service's name on a bus and exports the one object behind it, for operators to watch and
+ * steer the hub with. The service does not need it: without a bus, or when another owns the name,
+ * that is logged and clients go on being served. Main context only.
+ */
+typedef struct _ChoirAdmin ChoirAdmin;
+
+ChoirAdmin *choir_admin_new (ChoirHub *hub, ChoirCounters *counters);
+void choir_admin_free (ChoirAdmin *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirAdmin, choir_admin_free)
+
+void choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus);
+void choir_admin_stop (ChoirAdmin *self);
+gboolean choir_admin_export (ChoirAdmin *self, GDBusConnection *connection, GError **error);
+
+G_END_DECLS
