@@ -59,6 +59,38 @@ put_field (char *out, guint value, guint width, char after)
   return out + 1;
 }
 
+/* "2026-01-08T10:30:00." */
+#define SECOND_SIZE 20
+
+/* Every message carries a time, and most the same second as the one before */
+static _Thread_local struct
+{
+  gint64 second;
+  gboolean valid;
+  char text[SECOND_SIZE];
+} formatted;
+
+static void
+format_second (gint64 second)
+{
+  const time_t clamped = (time_t) CLAMP (second, SECONDS_MIN, SECONDS_MAX);
+  char *end = formatted.text;
+  struct tm tm;
+
+  if (formatted.valid && formatted.second == second)
+    return;
+
+  gmtime_r (&clamped, &tm);
+  end = put_field (end, (guint) (tm.tm_year + 1900), 4, '-');
+  end = put_field (end, (guint) (tm.tm_mon + 1), 2, '-');
+  end = put_field (end, (guint) tm.tm_mday, 2, 'T');
+  end = put_field (end, (guint) tm.tm_hour, 2, ':');
+  end = put_field (end, (guint) tm.tm_min, 2, ':');
+  put_field (end, (guint) tm.tm_sec, 2, '.');
+  formatted.second = second;
+  formatted.valid = TRUE;
+}
+
 /**
  * choir_clock_format_iso8601:
  * @wall_us: microseconds since 1970-01-01 UTC
@@ -72,8 +104,7 @@ choir_clock_format_iso8601 (gint64 wall_us, char out[CHOIR_CLOCK_ISO8601_SIZE])
 {
   gint64 second = wall_us / G_USEC_PER_SEC;
   gint64 rest_us = wall_us % G_USEC_PER_SEC;
-  struct tm tm;
-  char *end = out;
+  char *end;
 
   if (rest_us < 0)
     {
@@ -81,16 +112,9 @@ choir_clock_format_iso8601 (gint64 wall_us, char out[CHOIR_CLOCK_ISO8601_SIZE])
       rest_us += G_USEC_PER_SEC;
     }
 
-  const time_t clamped = (time_t) CLAMP (second, SECONDS_MIN, SECONDS_MAX);
-  gmtime_r (&clamped, &tm);
-
-  end = put_field (end, (guint) (tm.tm_year + 1900), 4, '-');
-  end = put_field (end, (guint) (tm.tm_mon + 1), 2, '-');
-  end = put_field (end, (guint) tm.tm_mday, 2, 'T');
-  end = put_field (end, (guint) tm.tm_hour, 2, ':');
-  end = put_field (end, (guint) tm.tm_min, 2, ':');
-  end = put_field (end, (guint) tm.tm_sec, 2, '.');
-  end = put_field (end, (guint) (rest_us / 1000), 3, 'Z');
+  format_second (second);
+  memcpy (out, formatted.text, SECOND_SIZE);
+  end = put_field (out + SECOND_SIZE, (guint) (rest_us / 1000), 3, 'Z');
   *end = '\0';
 }
 

@@ -25,18 +25,19 @@ get_answer_budget (ChoirSession *session)
   return choir_hub_get_settings (choir_session_get_hub (session))->outbox.max_bytes / 4;
 }
 
-char *
-choir_handlers_dup_channel (ChoirSession *session,
-                            const ChoirEnvelope *message,
-                            gboolean use_default)
+/* @value: the payload's `channel`, with an empty `raw` if it has none */
+static char *
+dup_named_channel (ChoirSession *session,
+                   const ChoirEnvelope *message,
+                   const ChoirJsonValue *value,
+                   gboolean use_default)
 {
   g_autofree char *name = NULL;
-  ChoirJsonValue value;
 
-  if (choir_json_slice_get (message->payload, "channel", &value))
+  if (value->raw.len > 0)
     {
-      if (value.kind == CHOIR_JSON_STRING)
-        name = choir_json_string_dup (value.raw, CHOIR_CHANNEL_NAME_MAX);
+      if (value->kind == CHOIR_JSON_STRING)
+        name = choir_json_string_dup (value->raw, CHOIR_CHANNEL_NAME_MAX);
     }
   else if (message->channel.len > 0)
     name = choir_slice_dup (message->channel);
@@ -58,6 +59,18 @@ choir_handlers_dup_channel (ChoirSession *session,
     }
 
   return g_steal_pointer (&name);
+}
+
+char *
+choir_handlers_dup_channel (ChoirSession *session,
+                            const ChoirEnvelope *message,
+                            gboolean use_default)
+{
+  ChoirJsonValue value = { 0 };
+
+  choir_json_slice_get (message->payload, "channel", &value);
+
+  return dup_named_channel (session, message, &value, use_default);
 }
 
 /* What a subscribe answer is made of */
@@ -422,32 +435,35 @@ is_back_end (ChoirSession *session)
          choir_claims_has_role (claims, "admin");
 }
 
-/* (transfer full) (nullable): the type to publish under; refuses the message if it is no good */
-static char *
-dup_publish_type (ChoirSession *session, const ChoirEnvelope *message)
+/* Whether the type may be published under; refuses the message if not */
+static gboolean
+check_publish_type (ChoirSession *session,
+                    const ChoirEnvelope *message,
+                    const ChoirJsonValue *value,
+                    char type[CHOIR_TYPE_NAME_MAX + 1])
 {
-  g_autofree char *type = NULL;
-  ChoirJsonValue value;
+  ChoirSlice contents = choir_json_string_contents (value->raw);
 
-  if (choir_json_slice_get (message->payload, "type", &value) && value.kind == CHOIR_JSON_STRING)
-    type = choir_json_string_dup (value.raw, CHOIR_TYPE_NAME_MAX);
-
-  if (type == NULL || *type == '\0')
+  if (value->kind != CHOIR_JSON_STRING || contents.len == 0 || contents.len > CHOIR_TYPE_NAME_MAX ||
+      !choir_name_is_identifier (contents.data, contents.len))
     {
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
-                            "Field \"type\" of the payload must be a string of 1-%d bytes",
+                            "Field \"type\" of the payload must be a name of 1-%d bytes",
                             CHOIR_TYPE_NAME_MAX);
-      return NULL;
+      return FALSE;
     }
+
+  memcpy (type, contents.data, contents.len);
+  type[contents.len] = '\0';
 
   if (choir_router_is_reserved (type) && !is_back_end (session))
     {
       choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
                             "Messages of this type come from the service only");
-      return NULL;
+      return FALSE;
     }
 
-  return g_steal_pointer (&type);
+  return TRUE;
 }
 
 static void
@@ -502,19 +518,19 @@ choir_handlers_publish (ChoirSession *session,
 static void
 handle_publish (ChoirSession *session, const ChoirEnvelope *message)
 {
-  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
-  g_autofree char *type = NULL;
+  static const char *const keys[] = { "channel", "type", "payload", "data" };
+  ChoirJsonValue values[G_N_ELEMENTS (keys)];
+  g_autofree char *channel = NULL;
+  char type[CHOIR_TYPE_NAME_MAX + 1];
   ChoirJsonValue payload;
 
-  if (channel == NULL)
+  choir_json_slice_get_many (message->payload, keys, G_N_ELEMENTS (keys), values);
+  channel = dup_named_channel (session, message, &values[0], TRUE);
+  if (channel == NULL || !check_publish_type (session, message, &values[1], type))
     return;
 
-  type = dup_publish_type (session, message);
-  if (type == NULL)
-    return;
-
-  if (!choir_json_slice_get (message->payload, "payload", &payload) &&
-      !choir_json_slice_get (message->payload, "data", &payload))
+  payload = values[2].raw.len > 0 ? values[2] : values[3];
+  if (payload.raw.len == 0)
     payload = (ChoirJsonValue){ CHOIR_SLICE_LITERAL ("{}"), CHOIR_JSON_OBJECT, 0 };
 
   if (payload.kind != CHOIR_JSON_OBJECT)

@@ -90,7 +90,10 @@ choir_payload_add_time (GString *out, const char *key, gint64 wall_us)
   char text[CHOIR_CLOCK_ISO8601_SIZE];
 
   choir_clock_format_iso8601 (wall_us, text);
-  choir_payload_add_string (out, key, text);
+  choir_payload_add_key (out, key);
+  g_string_append_c (out, '"');
+  g_string_append_len (out, text, sizeof text - 1);
+  g_string_append_c (out, '"');
 }
 
 ChoirSlice

@@ -293,47 +293,73 @@ drained (ChoirConnection *self)
 static void
 resume_reading (ChoirConnection *self)
 {
-  if (!(self->flags & FLAG_PAUSED) || self->outbox.n_bytes > self->outbox.limits->max_bytes / 4)
+  if (self->outbox.n_bytes > self->outbox.limits->max_bytes / 4)
     return;
 
   self->flags &= ~FLAG_PAUSED;
   choir_reactor_requeue (self->profile->reactor, &self->watch);
 }
 
-static void
-flush (ChoirConnection *self)
+/* What most flushes are */
+static gssize
+write_single (ChoirConnection *self)
+{
+  const ChoirFrame *frame = self->outbox.single;
+  guint written = self->outbox.written;
+
+  return choir_transport_send (self->transport, choir_frame_get_data (frame) + written,
+                               frame->len - written);
+}
+
+static gssize
+write_several (ChoirConnection *self)
 {
   struct iovec iov[IOV_MAX_OURS];
+  guint n = choir_outbox_peek (&self->outbox, iov, IOV_MAX_OURS);
 
-  if (self->flags & FLAG_BLOCKED || self->state == STATE_DEAD)
-    return;
+  return choir_transport_write (self->transport, iov, n);
+}
 
-  if ((self->flags & FLAG_BATCHING) && self->outbox.n_frames > 1)
-    join_messages (self);
-
+/* FALSE if the socket takes no more for now, or is broken */
+static gboolean
+write_queue (ChoirConnection *self)
+{
   while (self->outbox.n_frames > 0)
     {
-      guint n_iov = choir_outbox_peek (&self->outbox, iov, IOV_MAX_OURS);
-      gssize n = choir_transport_write (self->transport, iov, n_iov);
+      gssize n = self->outbox.single != NULL ? write_single (self) : write_several (self);
 
       if (n == CHOIR_TRANSPORT_WOULD_BLOCK)
         {
           self->flags |= FLAG_BLOCKED;
-          resume_reading (self);
-          return;
+          return FALSE;
         }
 
       if (n < 0)
         {
           die (self);
-          return;
+          return FALSE;
         }
 
       choir_outbox_consume (&self->outbox, n);
     }
 
-  drained (self);
-  resume_reading (self);
+  return TRUE;
+}
+
+static void
+flush (ChoirConnection *self)
+{
+  if ((self->flags & FLAG_BLOCKED) || self->state == STATE_DEAD)
+    return;
+
+  if ((self->flags & FLAG_BATCHING) && self->outbox.n_frames > 1)
+    join_messages (self);
+
+  if (write_queue (self))
+    drained (self);
+
+  if (self->flags & FLAG_PAUSED)
+    resume_reading (self);
 }
 
 static void

@@ -169,6 +169,32 @@ write_stream (ChoirTransport *self, const struct iovec *iov, guint n_iov)
 }
 
 /**
+ * choir_transport_send:
+ * @self: a transport
+ * @data: what to write
+ * @len: its bytes
+ *
+ * choir_transport_write() of one piece.
+ *
+ * Returns: likewise
+ */
+gssize
+choir_transport_send (ChoirTransport *self, const guint8 *data, gsize len)
+{
+  struct iovec iov = { (void *) data, len };
+  gssize n;
+
+  if (G_UNLIKELY (self->stream != NULL))
+    return write_stream (self, &iov, 1);
+
+  do
+    n = send (self->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (G_UNLIKELY (n < 0 && errno == EINTR));
+
+  return n >= 0 ? n : from_errno ();
+}
+
+/**
  * choir_transport_write:
  * @self: a transport
  * @iov: what to write; after a write that would have blocked, the same bytes first
@@ -186,8 +212,7 @@ choir_transport_write (ChoirTransport *self, const struct iovec *iov, guint n_io
     return write_stream (self, iov, n_iov);
 
   do
-    n = n_iov == 1 ? send (self->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-                   : sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    n = sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
 
   return n >= 0 ? n : from_errno ();

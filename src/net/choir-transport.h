@@ -31,6 +31,7 @@ void choir_transport_free (ChoirTransport *self);
 int choir_transport_get_fd (const ChoirTransport *self);
 gboolean choir_transport_is_stream (const ChoirTransport *self);
 gssize choir_transport_read (ChoirTransport *self, guint8 *buffer, gsize size);
+gssize choir_transport_send (ChoirTransport *self, const guint8 *data, gsize len);
 gssize choir_transport_write (ChoirTransport *self, const struct iovec *iov, guint n_iov);
 void choir_transport_shutdown (ChoirTransport *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirTransport, choir_transport_free)

@@ -29,6 +29,15 @@ append_text (ChoirFrameBuilder *builder, const char *text)
   choir_frame_builder_append_json_string (builder, text, strlen (text));
 }
 
+/* Identifiers and times of our own: nothing in them needs an escape */
+static void
+append_plain (ChoirFrameBuilder *builder, const char *text, gsize len)
+{
+  append_literal (builder, "\"");
+  choir_frame_builder_append (builder, text, len);
+  append_literal (builder, "\"");
+}
+
 /* @contents with its escapes as they are: it was a JSON string before */
 static void
 append_contents (ChoirFrameBuilder *builder, ChoirSlice contents)
@@ -69,7 +78,7 @@ append_timestamp (ChoirFrameBuilder *builder, ChoirTimestampStyle style, gint64 
   if (style == CHOIR_TIMESTAMP_ISO)
     {
       choir_clock_format_iso8601 (wall_us, text);
-      append_text (builder, text);
+      append_plain (builder, text, sizeof text - 1);
     }
   else if (style == CHOIR_TIMESTAMP_UNIX_S)
     {
@@ -130,7 +139,7 @@ append_trailer (ChoirFrameBuilder *builder,
   if (table->with_id)
     {
       append_literal (builder, ",\"id\":");
-      append_text (builder, message->id);
+      append_plain (builder, message->id, strlen (message->id));
     }
   if (table->timestamp == CHOIR_TIMESTAMP_METADATA)
     {

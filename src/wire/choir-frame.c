@@ -217,22 +217,6 @@ choir_frame_builder_reserve (ChoirFrameBuilder *self, gsize room)
 }
 
 /**
- * choir_frame_builder_append:
- * @self: an initialised builder
- * @data: (array length=len): copied
- * @len: bytes in @data
- */
-void
-choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len)
-{
-  guint8 *at = choir_frame_builder_reserve (self, len);
-
-  if (len > 0)
-    memcpy (at, data, len);
-  self->len += len;
-}
-
-/**
  * choir_frame_builder_append_uint:
  * @self: an initialised builder
  * @value: written in decimal

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 G_BEGIN_DECLS
 
@@ -88,7 +89,26 @@ void choir_frame_builder_init (ChoirFrameBuilder *self, gsize size_hint);
 /* Room for @room more bytes behind what is written; what the caller fills in is added to self->len
  * by itself */
 guint8 *choir_frame_builder_reserve (ChoirFrameBuilder *self, gsize room);
-void choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len);
+
+/**
+ * choir_frame_builder_append:
+ * @self: an initialised builder
+ * @data: (array length=len): copied
+ * @len: bytes in @data
+ */
+static inline void
+choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len)
+{
+  guint8 *at = self->frame->bytes + CHOIR_FRAME_HEADER_MAX + self->len;
+
+  if (G_UNLIKELY (len > self->capacity - self->len))
+    at = choir_frame_builder_reserve (self, len);
+
+  if (len > 0)
+    memcpy (at, data, len);
+  self->len += len;
+}
+
 #define choir_frame_builder_append_literal(self, text)                                             \
   choir_frame_builder_append (self, text, sizeof (text) - 1)
 void choir_frame_builder_append_uint (ChoirFrameBuilder *self, guint64 value);

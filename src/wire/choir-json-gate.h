@@ -107,6 +107,10 @@ gboolean choir_json_gate_check (const char *text,
 /* Reading inside text the gate has already passed: no checks, no allocation */
 const ChoirJsonMember *choir_json_object_find (const ChoirJsonObject *self, const char *key);
 /* First member @key of the raw object @object (its kind and flags: only ESCAPES is set) */
+void choir_json_slice_get_many (ChoirSlice object,
+                                const char *const *keys,
+                                guint n_keys,
+                                ChoirJsonValue *out);
 gboolean choir_json_slice_get (ChoirSlice object, const char *key, ChoirJsonValue *out);
 /* Iterates arrays: *@cursor starts at 0 */
 gboolean choir_json_slice_next_element (ChoirSlice array, gsize *cursor, ChoirJsonValue *out);
