@@ -84,6 +84,24 @@ ChoirFrame *choir_outbox_get_frame (const ChoirOutbox *self, guint i);
 void choir_outbox_replace_unsent (ChoirOutbox *self, guint first, guint n, ChoirFrame *frame);
 
 /**
+ * choir_outbox_forget_single:
+ * @self: an outbox that holds one frame and never held more
+ *
+ * The frame has been written as a whole: choir_outbox_consume() and the end of a flush in one.
+ */
+static inline void
+choir_outbox_forget_single (ChoirOutbox *self)
+{
+  ChoirFrame *frame = self->single;
+
+  self->single = NULL;
+  self->n_frames = 0;
+  self->n_bytes = 0;
+  self->flags &= ~CHOIR_OUTBOX_WOKEN;
+  choir_frame_unref (frame);
+}
+
+/**
  * choir_outbox_push:
  * @self: an outbox
  * @frame: (transfer none): what to send; a reference is taken

@@ -499,10 +499,39 @@ watch_ready (ChoirWatch *watch, guint32 events)
       read_some (self, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 }
 
+/* What a fan-out does to most of its subscribers: one whole frame, nothing before and nothing
+ * behind it. FALSE: anything else */
+static gboolean
+flush_single (ChoirConnection *self)
+{
+  ChoirFrame *frame = self->outbox.single;
+  gssize n;
+
+  if (frame == NULL || self->outbox.written > 0 || self->state != STATE_OPEN ||
+      (self->flags & (FLAG_BLOCKED | FLAG_PAUSED)) || self->late_pong != NULL)
+    return FALSE;
+
+  n = choir_transport_send (self->transport, choir_frame_get_data (frame), frame->len);
+  if (n != (gssize) frame->len)
+    {
+      if (n > 0)
+        choir_outbox_consume (&self->outbox, n);
+      return FALSE;
+    }
+
+  choir_outbox_forget_single (&self->outbox);
+  self->n_pongs = 0;
+
+  return TRUE;
+}
+
 static void
 watch_flush (ChoirWatch *watch)
 {
-  flush (from_watch (watch));
+  ChoirConnection *self = from_watch (watch);
+
+  if (!flush_single (self))
+    flush (self);
 }
 
 static void

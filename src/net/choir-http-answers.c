@@ -12,6 +12,23 @@
 
 #include <string.h>
 
+/* libsoup knows no statuses younger than RFC 2616's extensions */
+static const char *
+get_phrase (guint status)
+{
+  switch (status)
+    {
+    case 426:
+      return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    default:
+      return soup_status_get_phrase (status);
+    }
+}
+
 /**
  * choir_http_answer_problem:
  * @message: the request
@@ -34,13 +51,13 @@ choir_http_answer_problem (SoupServerMessage *message,
 
   choir_payload_open (body);
   choir_payload_add_string (body, "type", "about:blank");
-  choir_payload_add_string (body, "title", soup_status_get_phrase (status));
+  choir_payload_add_string (body, "title", get_phrase (status));
   choir_payload_add_int (body, "status", status);
   choir_payload_add_string (body, "code", choir_error_get_code (problem));
   choir_payload_add_string (body, "detail", detail);
   choir_payload_close (body);
 
-  soup_server_message_set_status (message, status, NULL);
+  soup_server_message_set_status (message, status, get_phrase (status));
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
   if (status == 401)
     soup_message_headers_replace (

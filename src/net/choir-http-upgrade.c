@@ -178,6 +178,23 @@ check_handshake (SoupServerMessage *message)
   return TRUE;
 }
 
+/* Nobody upgrades: say why the handshake would have been followed by a close, or that one is due */
+static void
+answer_plain_get (SoupServerMessage *message, const ChoirUpgrade *upgrade)
+{
+  if (upgrade->close_code != 0)
+    {
+      choir_http_answer_problem (message, choir_error_get_http_status (upgrade->problem),
+                                 upgrade->problem, upgrade->detail, upgrade->retry_after_s);
+      return;
+    }
+
+  choir_http_answer_problem (message, 426, CHOIR_ERROR_VALIDATION, "This address speaks WebSocket",
+                             0);
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Upgrade",
+                                "websocket");
+}
+
 /* The decision has been made */
 static void
 answer (Handshake *handshake)
@@ -191,10 +208,7 @@ answer (Handshake *handshake)
 
   if (self->upgrade->status == 101 && !choir_http_wants_upgrade (message))
     {
-      choir_http_answer_problem (message, 426, CHOIR_ERROR_VALIDATION,
-                                 "This address speaks WebSocket", 0);
-      soup_message_headers_replace (soup_server_message_get_response_headers (message), "Upgrade",
-                                    "websocket");
+      answer_plain_get (message, self->upgrade);
       return;
     }
 

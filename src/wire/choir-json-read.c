@@ -6,6 +6,8 @@
 
 #include "choir-json-gate.h"
 
+#include "choir-json-plain.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -204,12 +206,19 @@ skip_blanks (ChoirSlice text, gsize at)
 static gsize
 skip_string (ChoirSlice text, gsize at, ChoirJsonFlags *flags)
 {
-  for (at++; at < text.len && text.data[at] != '"'; at++)
-    if (text.data[at] == '\\')
-      {
-        *flags |= CHOIR_JSON_HAS_ESCAPES;
-        at++;
-      }
+  const guint8 *end = (const guint8 *) text.data + text.len;
+
+  for (at++; at < text.len; at++)
+    {
+      at = (gsize) (choir_json_skip_plain ((const guint8 *) text.data + at, end) -
+                    (const guint8 *) text.data);
+      if (at >= text.len || text.data[at] == '"')
+        break;
+      if (text.data[at] != '\\')
+        continue;
+      *flags |= CHOIR_JSON_HAS_ESCAPES;
+      at++;
+    }
 
   return MIN (at + 1, text.len);
 }

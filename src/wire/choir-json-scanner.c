@@ -6,6 +6,8 @@
 
 #include "choir-json-scanner.h"
 
+#include "choir-json-plain.h"
+
 #include <string.h>
 
 typedef enum
@@ -227,7 +229,7 @@ scan_string (ChoirJsonScanner *self)
 
   do
     {
-      const guint8 *p = self->p;
+      const guint8 *p = choir_json_skip_plain (self->p, end);
 
       while (p < end && char_classes[*p] == CLASS_PLAIN)
         p++;
