@@ -171,6 +171,7 @@ static const ChoirConfigKey keys[] = {
   TIME ("auth", "auth-timeout", "10s", 10 * MSEC, HOUR, FALSE, "How long a first message may take to authenticate"),
   { "auth", "users", CHOIR_CONFIG_CHOICE, "", 0, 0, "none|store", NULL, NULL, FALSE,
     "Whether users must be in the store and active; empty is none" },
+  LIST ("auth", "known-users", "", NULL, FALSE, "Users who exist, ID or ID:inactive, where the store has none"),
 
   ENUM ("origin", "environment", "development", "development|staging|production", FALSE, "Which lists of origins apply"),
   LIST ("origin", "allowed", "http://localhost:*;http://127.0.0.1:*;https://localhost:*", check_origin, FALSE,
