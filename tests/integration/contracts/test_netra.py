@@ -1,0 +1,343 @@
+# SPDX-FileCopyrightText: Copyright © the Choir contributors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Contract A, `netra`, step by step."""
+
+import datetime
+import json
+import uuid
+
+import pytest
+
+from choir_test import DIALECTS, Timeout, http_get
+from library_client import closed_with, join
+
+NETRA = DIALECTS['netra']
+FAILED = (4000, 'Authentication failed')
+# What waits for tasks to exist is answered so; netra has no code of its own for it
+UNAVAILABLE = 'PROCESSING_ERROR'
+
+
+def url(token):
+    return f'/ws?dialect=netra&token={token}&client_id=desk-1'
+
+
+def ask(client, type_, data=None, **more):
+    client.send({'type': type_, 'data': {} if data is None else data, **more})
+    return client.recv()
+
+
+# Opening
+
+def test_first_message_is_a_status(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user), authenticate=False)
+    status = NETRA.envelope(client.recv())
+    assert status['type'] == 'status'
+    assert status['data']['status'] == 'connected'
+    assert uuid.UUID(status['data']['connection_id'])
+    assert status['data']['user_id'] == user
+
+
+def test_client_id_is_kept(daemon, user):
+    client = join(daemon, target=url(daemon.mint(user)), dialect='netra', authenticate=False)
+    assert client.recv()['data']['client_id'] == 'desk-1'
+
+
+def test_dialect_by_subprotocol(daemon, user):
+    client = join(daemon, 'netra', target=f'/ws?token={daemon.mint(user)}', subprotocols=['choir.v1.netra'],
+                  authenticate=False)
+    assert client.ws.subprotocol == 'choir.v1.netra'
+    assert client.recv()['type'] == 'status'
+
+
+def test_dialect_as_default(start, user):
+    daemon = start({'protocol.default-dialect': 'netra'})
+    client = join(daemon, 'netra', target=f'/ws?token={daemon.mint(user)}', authenticate=False)
+    assert client.recv()['data']['status'] == 'connected'
+
+
+# Authentication: after the upgrade, close 4000
+
+@pytest.mark.parametrize('claims', [
+    pytest.param({'type': 'refresh'}, id='refresh-token'),
+    pytest.param({'type': None}, id='no-type'),
+    pytest.param({'type': 'Access'}, id='type-in-capitals'),
+    pytest.param({'type': 1}, id='type-number'),
+    pytest.param({'ttl': -3600}, id='expired'),
+    pytest.param({'sub': None}, id='no-subject'),
+    pytest.param({'sub': ''}, id='empty-subject'),
+    pytest.param({'exp': None}, id='no-expiry'),
+    pytest.param({'key': 'another key, of sixty-four hexadecimal digits or at least as many'}, id='foreign-key'),
+])
+def test_bad_tokens(daemon, claims):
+    assert closed_with(daemon, url(daemon.mint(**claims))) == FAILED
+
+
+@pytest.mark.parametrize('token', ['', 'x', 'a.b.c', '%00'])
+def test_no_tokens(daemon, token):
+    assert closed_with(daemon, url(token)) == FAILED
+
+
+def test_missing_token(daemon):
+    assert closed_with(daemon, '/ws?dialect=netra') == FAILED
+
+
+def test_users_must_exist_and_be_active(start):
+    daemon = start({'auth.users': 'store', 'auth.known-users': 'ann;bob:inactive'})
+    assert closed_with(daemon, url(daemon.mint('bob'))) == FAILED
+    assert closed_with(daemon, url(daemon.mint('eve'))) == FAILED
+    join(daemon, 'netra', daemon.mint('ann')).check_alive()
+
+
+def test_a_client_that_was_refused_was_no_connection(daemon, user):
+    token = daemon.mint(user, type='refresh')
+    for _ in range(7):
+        assert closed_with(daemon, url(token)) == FAILED
+    join(daemon, 'netra', daemon.mint(user)).check_alive()
+
+
+def test_token_that_expires_later(start):
+    daemon = start({'auth.leeway': '0s'})
+    client = join(daemon, 'netra', daemon.mint(ttl=2))
+    status = client.wait_type('status')
+    assert status['data']['status'] == 'auth_expiring', status
+    assert client.ws.recv_close() == (4003, 'Token expired')
+
+
+def test_refresh(start):
+    daemon = start({'auth.leeway': '0s'})
+    client = join(daemon, 'netra', daemon.mint(ttl=2))
+    assert client.wait_type('status')['data']['status'] == 'auth_expiring'
+    client.send({'type': 'auth', 'id': 'r1', 'data': {'token': daemon.mint(ttl=600)}})
+    answer = client.wait_type('status')
+    assert answer['data']['status'] == 'authenticated' and answer['correlation_id'] == 'r1', answer
+    # past the end of the first token
+    with pytest.raises(Timeout):
+        client.recv(3)
+    client.check_alive()
+
+
+def test_refresh_for_another_user(daemon, user, fresh):
+    client = join(daemon, 'netra', daemon.mint(user))
+    client.send({'type': 'auth', 'data': {'token': daemon.mint(fresh('other'))}})
+    client.wait_error('AUTH_ERROR', 'another user')
+    client.check_alive()
+
+
+# Capacity and idleness
+
+def test_capacity(start):
+    daemon = start({'server.max-connections': '2'})
+    clients = [join(daemon, 'netra', daemon.mint(f'u{i}')) for i in range(2)]
+    assert closed_with(daemon, url(daemon.mint('late'))) == (1013, 'Server at capacity')
+    for client in clients:
+        client.check_alive()
+
+
+def test_idle(start):
+    daemon = start({'protocol.idle-timeout': '300ms'})
+    client = join(daemon, 'netra')
+    assert client.ws.recv_close() == (1000, 'Connection timeout')
+
+
+def test_activity_is_not_idle(start):
+    daemon = start({'protocol.idle-timeout': '600ms'})
+    client = join(daemon, 'netra')
+    with pytest.raises(Timeout):
+        client.recv(0.4)
+    client.check_alive()
+    with pytest.raises(Timeout):
+        client.recv(0.4)
+    client.check_alive()
+    assert client.ws.recv_close() == (1000, 'Connection timeout')
+
+
+# Messages
+
+def test_ping(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user))
+    pong = NETRA.envelope(ask(client, 'ping', id='p1'))
+    assert pong['type'] == 'pong' and pong['correlation_id'] == 'p1', pong
+
+
+def test_explicit_correlation_wins(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user))
+    assert ask(client, 'ping', id='p1', correlation_id='c1')['correlation_id'] == 'c1'
+
+
+def test_subscribe_hear_unsubscribe(daemon, fresh):
+    hearer, speaker, room = join(daemon, 'netra', daemon.mint(fresh('u'))), \
+        join(daemon, 'netra', daemon.mint(fresh('u'))), fresh('chat:')
+    confirmed = NETRA.envelope(ask(hearer, 'subscribe', {'channels': [room]}, id='s1'))
+    assert confirmed['type'] == 'status' and confirmed['correlation_id'] == 's1'
+    assert confirmed['data']['status'] == 'subscribed'
+    assert [entry['channel'] for entry in confirmed['data']['channels']] == [room]
+
+    received = ask(speaker, 'chat_message', {'channel': room, 'message': 'hello'}, id='m1')
+    assert received['type'] == 'status' and received['data']['status'] == 'received', received
+    assert received['correlation_id'] == 'm1'
+    heard = NETRA.envelope(hearer.wait_type('chat_response'))
+    assert heard['data']['content'] == 'hello', heard
+
+    assert ask(hearer, 'unsubscribe', {'channels': [room]})['data'] == {'status': 'unsubscribed', 'channels': [room]}
+    ask(speaker, 'chat_message', {'channel': room, 'content': 'gone'})
+    # had it been sent, it would stand before the pong
+    hearer.seen.clear()
+    hearer.check_alive()
+    assert [message['type'] for message in hearer.seen] == ['pong']
+
+
+def test_events_are_notifications(daemon, fresh):
+    hearer = join(daemon, 'netra', daemon.mint(fresh('u')))
+    ask(hearer, 'subscribe', {'events': ['system.notification']})
+    service = join(daemon, token=daemon.mint(fresh('service'), roles=['service']))
+    service.send({'type': 'publish', 'payload': {'channel': 'event:system.notification', 'type': 'system.notification',
+                                                 'payload': {'message': 'tea', 'level': 'info'}}})
+    service.wait_type('publish.ok')
+    notification = NETRA.envelope(hearer.wait_type('notification'))
+    assert notification['data'] == {'event': 'system.notification', 'message': 'tea', 'level': 'info'}
+
+
+@pytest.mark.parametrize('type_', ['optimization_request', 'stop_processing'])
+def test_what_waits_for_tasks(daemon, user, type_):
+    client = join(daemon, 'netra', daemon.mint(user))
+    error = ask(client, type_, {'message': 'faster', 'workload_id': 'w'}, id='o1')
+    body = NETRA.error(error, UNAVAILABLE)
+    assert error['correlation_id'] == 'o1'
+    assert body['original_message'] == type_
+    client.check_alive()
+
+
+@pytest.mark.parametrize('type_', ['bogus', 'publish', 'document.open', 'agent_update', 'PING', 'task.request'])
+def test_unknown_types(daemon, user, type_):
+    client = join(daemon, 'netra', daemon.mint(user))
+    error = ask(client, type_)
+    assert NETRA.error(error, 'MESSAGE_ERROR')['message'] == f'Unknown message type: {type_}'
+    client.check_alive()
+
+
+@pytest.mark.parametrize('text,contains', [
+    ('{bad', 'JSON'), ('', 'JSON'), ('null', 'JSON'), ('"x"', 'JSON'), ('{"data":{}}', '"type" is required'),
+    ('{"type":"ping"}', '"data" is required'), ('{"type":7,"data":{}}', '"type" must be a string'),
+    ('{"type":null,"data":{}}', 'type'), ('{"type":"","data":{}}', 'type'),
+    ('{"type":"ping","data":[]}', '"data" must be an object'), ('{"type":"ping","data":"x"}', '"data" must be an object'),
+    ('{"type":"ping","data":{},"timestamp":"yesterday"}', 'timestamp'),
+    ('{"type":"ping","data":{},"correlation_id":7}', 'correlation_id'),
+    ('{"type":"ping","data":{},"metadata":7}', 'metadata'),
+    ('{"type":"ping","type":"ping","data":{}}', 'JSON'),
+])
+def test_bad_messages(daemon, user, text, contains):
+    client = join(daemon, 'netra', daemon.mint(user))
+    client.send_text(text)
+    client.wait_error('MESSAGE_ERROR', contains.replace('"', '\\"'))
+    client.check_alive()
+
+
+def test_wrong_field_types(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user))
+    NETRA.error(ask(client, 'chat_message', {'channel': 'chat:1', 'content': 7}), 'VALIDATION_ERROR', 'content')
+    NETRA.error(ask(client, 'chat_message', {'content': 'to nobody'}), 'VALIDATION_ERROR', 'channel')
+    NETRA.error(ask(client, 'subscribe', {'channels': 'chat:1'}), 'VALIDATION_ERROR', 'channels')
+    NETRA.error(ask(client, 'subscribe'), 'VALIDATION_ERROR', 'channels')
+    client.check_alive()
+
+
+def test_channels_are_refused_by_name(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user, permissions=()))
+    answer = ask(client, 'subscribe', {'channels': ['secret:1', 'chat:ok']})['data']
+    assert [entry['channel'] for entry in answer['channels']] == ['chat:ok']
+    assert answer['rejected'][0]['channel'] == 'secret:1', answer
+    assert answer['rejected'][0]['code'] == 'PERMISSION_DENIED', answer
+
+
+# Rate: 30 in 60 s, sliding, per connection
+
+def test_rate_limit(daemon, user):
+    token = daemon.mint(user)
+    client = join(daemon, 'netra', token)
+    for _ in range(30):
+        assert ask(client, 'ping')['type'] == 'pong'
+    error = NETRA.error(ask(client, 'ping', id='late'), 'RATE_LIMIT_EXCEEDED')
+    assert 50 < error['retry_after'] <= 60, error
+    other = join(daemon, 'netra', token)
+    other.check_alive()
+    # the connection stays
+    NETRA.error(ask(client, 'ping'), 'RATE_LIMIT_EXCEEDED')
+
+
+def test_rate_limit_passes(start):
+    daemon = start(config='[dialect netra]\nrate=3/1s\n')
+    client = join(daemon, 'netra')
+    for _ in range(3):
+        assert ask(client, 'ping')['type'] == 'pong'
+    error = NETRA.error(ask(client, 'ping'), 'RATE_LIMIT_EXCEEDED')
+    with pytest.raises(Timeout):
+        client.recv(error['retry_after'])
+    assert ask(client, 'ping')['type'] == 'pong'
+
+
+def test_message_size(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user))
+    client.send_text('{"type":"ping","data":{"x":"%s"}}' % ('a' * 65000))
+    client.wait_type('pong')
+    client.send_text('{"type":"ping","data":{"x":"%s"}}' % ('a' * 66000))
+    assert client.ws.recv_close().code == 1009
+
+
+# Sanitizing
+
+@pytest.mark.parametrize('content', [
+    '<script>alert(1)</script>', '<img src=x onerror=alert(1)>', '"><svg/onload=alert(1)>',
+    '\\u003cscript\\u003e', '<a href="javascript:x">', '<iframe src=//evil>',
+])
+def test_markup_is_neutralised(daemon, fresh, content):
+    room, client = fresh('chat:'), join(daemon, 'netra', daemon.mint(fresh('u')))
+    ask(client, 'subscribe', {'channels': [room]})
+    client.send_text('{"type":"chat_message","data":{"channel":"%s","content":%s,"deep":[{"x":%s}]}}' % (
+        room, json.dumps(content).replace('\\\\u', '\\u'), json.dumps(content).replace('\\\\u', '\\u')))
+    data = client.wait_type('chat_response')['data']
+    for text in (data['content'], data['deep'][0]['x']):
+        assert '<' not in text and '>' not in text, data
+        assert '&lt;' in text, data
+
+
+def test_harmless_text_is_left_alone(daemon, fresh):
+    room, client = fresh('chat:'), join(daemon, 'netra', daemon.mint(fresh('u')))
+    ask(client, 'subscribe', {'channels': [room]})
+    text = 'Grüße, 5 − 3 = 2 😀\n"quoted" \\ back'
+    client.send({'type': 'chat_message', 'data': {'channel': room, 'content': text}})
+    assert client.wait_type('chat_response')['data']['content'] == text
+
+
+def test_strings_and_arrays_are_cut(daemon, fresh):
+    room, client = fresh('chat:'), join(daemon, 'netra', daemon.mint(fresh('u')))
+    ask(client, 'subscribe', {'channels': [room]})
+    client.send({'type': 'chat_message', 'data': {'channel': room, 'content': 'ä' * 10001, 'list': list(range(101)),
+                                                  'fits': 'b' * 10000, 'hundred': [0] * 100}})
+    data = client.wait_type('chat_response')['data']
+    assert len(data['content']) == 10000 and data['list'] == list(range(100))
+    assert len(data['fits']) == 10000 and len(data['hundred']) == 100
+
+
+# What a back end sees and says
+
+def test_all_with_timestamps_in_order(daemon, fresh):
+    room, client = fresh('chat:'), join(daemon, 'netra', daemon.mint(fresh('u')))
+    ask(client, 'subscribe', {'channels': [room]})
+    stamps = []
+    for i in range(5):
+        client.send({'type': 'chat_message', 'data': {'channel': room, 'content': str(i)}})
+        message = NETRA.envelope(client.wait_type('chat_response'))
+        stamps.append(datetime.datetime.fromisoformat(message['timestamp'].replace('Z', '+00:00')))
+    assert stamps == sorted(stamps)
+
+
+def test_a_plain_get_says_what_this_is(daemon, user):
+    response = http_get(daemon.address, url(daemon.mint(user)))
+    response.assert_problem(426)
+    assert response.reason == 'Upgrade Required'
+    assert response.json()['title'] == 'Upgrade Required'
+    assert response.get('upgrade') == 'websocket'
+
+
+def test_a_plain_get_says_why_a_close_would_follow(daemon):
+    http_get(daemon.address, url('x')).assert_problem(401)
