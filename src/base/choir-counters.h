@@ -10,7 +10,8 @@
 
 G_BEGIN_DECLS
 
-/* Most label combinations a family keeps apart; later ones share the cell whose labels are all "other" */
+/* Most label combinations a family keeps apart; later ones share the cell whose labels are all
+ * "other" */
 #define CHOIR_COUNTERS_CELLS_MAX 512
 
 typedef struct _ChoirCounters ChoirCounters;
@@ -29,7 +30,8 @@ void choir_counters_free (ChoirCounters *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirCounters, choir_counters_free)
 
 /* @name is the full OpenMetrics name without the _total suffix, e.g. "websocket_messages";
- * @label_names is NULL-terminated (nullable). Asking again for the same name gives the same family. */
+ * @label_names is NULL-terminated (nullable). Asking again for the same name gives the same family.
+ */
 ChoirCounterFamily *choir_counters_add (ChoirCounters *self,
                                         ChoirCounterKind kind,
                                         const char *name,
@@ -45,7 +47,8 @@ ChoirCounterFamily *choir_counters_add_histogram (ChoirCounters *self,
                                                   const double *bounds,
                                                   guint n_bounds);
 
-/* The cell lives as long as the counters and is written directly (`*cell += n`); main thread only */
+/* The cell lives as long as the counters and is written directly (`*cell += n`); main thread only
+ */
 gint64 *choir_counter_family_get_cell (ChoirCounterFamily *family, const char *const *label_values);
 gint64 *choir_counters_get_cell (ChoirCounters *self, const char *name, const char *label_value);
 ChoirHistogram *choir_counter_family_get_histogram (ChoirCounterFamily *family,
@@ -58,7 +61,8 @@ double choir_histogram_get_quantile (const ChoirHistogram *self, double q);
 
 /* OpenMetrics 1.0 text, ends with "# EOF\n" */
 void choir_counters_write_openmetrics (ChoirCounters *self, GString *out);
-/* a{sv}: key name or name{label="value"}; counters and gauges "x", histograms "(td)" count and sum; floating */
+/* a{sv}: key name or name{label="value"}; counters and gauges "x", histograms "(td)" count and sum;
+ * floating */
 GVariant *choir_counters_to_variant (ChoirCounters *self);
 
 G_END_DECLS

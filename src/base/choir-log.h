@@ -35,7 +35,8 @@ void choir_log_set_level (ChoirLogLevel level);
 gboolean choir_log_is_enabled (ChoirLogLevel level);
 
 /* choir_log (CHOIR_LOG_LEVEL_INFO, "connection opened", CHOIR_LOG_USER, user, NULL);
- * The pairs are const char *, NULL values are left out. A message id (nullable, 32 hex digits) lets an operator alert on it. */
+ * The pairs are const char *, NULL values are left out. A message id (nullable, 32 hex digits) lets
+ * an operator alert on it. */
 #define choir_log(level, ...) choir_log_with_id (level, NULL, __VA_ARGS__)
 #define choir_log_with_id(level, message_id, ...)                                                  \
   choir_log_full (__FILE__, G_STRINGIFY (__LINE__), G_STRFUNC, level, message_id, __VA_ARGS__)
@@ -48,7 +49,8 @@ void choir_log_full (const char *file,
                      const char *message,
                      ...) G_GNUC_NULL_TERMINATED;
 
-/* Tests only: where lines go instead of stderr, and datagrams instead of journald's socket (nullable) */
+/* Tests only: where lines go instead of stderr, and datagrams instead of journald's socket
+ * (nullable) */
 void choir_log_set_output (int fd, const char *journal_socket);
 
 G_END_DECLS

@@ -17,7 +17,9 @@ G_BEGIN_DECLS
  */
 typedef struct _ChoirRateRule ChoirRateRule;
 
-ChoirRateRule *choir_rate_rule_parse (const char *text, GError **error); /* empty text: NULL without error = unlimited */
+ChoirRateRule *
+choir_rate_rule_parse (const char *text,
+                       GError **error); /* empty text: NULL without error = unlimited */
 ChoirRateRule *choir_rate_rule_ref (ChoirRateRule *self);
 void choir_rate_rule_unref (ChoirRateRule *self);
 guint choir_rate_rule_get_max_in_longest (const ChoirRateRule *self); /* e.g. 300 */
@@ -39,7 +41,8 @@ typedef struct
   guint16 reserved;
 } ChoirRateMeter;
 
-/* Returns 0 when taken; else how many microseconds until it could be (nothing is taken). @rule NULL: always 0 */
+/* Returns 0 when taken; else how many microseconds until it could be (nothing is taken). @rule
+ * NULL: always 0 */
 gint64 choir_rate_meter_take (ChoirRateMeter *self, const ChoirRateRule *rule, gint64 now_us);
 /* Same answer as take, takes nothing */
 gint64 choir_rate_meter_peek (const ChoirRateMeter *self, const ChoirRateRule *rule, gint64 now_us);
@@ -50,8 +53,8 @@ void choir_rate_meter_clear (ChoirRateMeter *self);
 /**
  * ChoirRateLimiter:
  *
- * Meters by subject (address, user), bounded: past @max_subjects an unknown subject is refused only if
- * no idle one can be dropped.
+ * Meters by subject (address, user), bounded: past @max_subjects an unknown subject is refused only
+ * if no idle one can be dropped.
  */
 typedef struct _ChoirRateLimiter ChoirRateLimiter;
 

@@ -34,8 +34,12 @@ ChoirTimerWheel *choir_timer_wheel_new (GMainContext *context, guint tick_ms);
 void choir_timer_wheel_free (ChoirTimerWheel *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirTimerWheel, choir_timer_wheel_free)
 
-/* Never fires early, at most one tick late (plus a busy loop); arming an armed timer moves it. One shot. */
-void choir_timer_wheel_arm (ChoirTimerWheel *self, ChoirTimer *timer, gint64 delay_us, ChoirTimerFunc func);
+/* Never fires early, at most one tick late (plus a busy loop); arming an armed timer moves it. One
+ * shot. */
+void choir_timer_wheel_arm (ChoirTimerWheel *self,
+                            ChoirTimer *timer,
+                            gint64 delay_us,
+                            ChoirTimerFunc func);
 void choir_timer_disarm (ChoirTimer *timer);
 gboolean choir_timer_is_armed (const ChoirTimer *timer);
 /* For tests with a frozen clock: runs what is due now, returns how many fired */

@@ -15,7 +15,9 @@
 #include "choir-log.h"
 #include "choir-sd.h"
 #include "choir-session.h"
+#include "choir-signals.h"
 
+#include <signal.h>
 #include <string.h>
 
 /* Fine enough for heartbeats and rate limits, coarse enough to cost nothing */
@@ -32,6 +34,7 @@ struct _ChoirDaemon
   ChoirCounters *counters;     /* (owned) */
   ChoirTimerWheel *wheel;      /* (owned) */
   ChoirReactor *reactor;       /* (owned) */
+  ChoirSignals *signals;       /* (owned) */
   ChoirVerifier *verifier;     /* (owned) */
   ChoirDirectoryMemory *users; /* (owned) (nullable) */
   ChoirHub *hub;               /* (owned) */
@@ -58,6 +61,7 @@ choir_daemon_finalize (GObject *object)
   g_clear_pointer (&self->admin, choir_admin_free);
   g_clear_pointer (&self->listener, choir_listener_free);
   g_clear_pointer (&self->http, choir_http_server_free);
+  g_clear_pointer (&self->signals, choir_signals_free);
   g_clear_pointer (&self->reactor, choir_reactor_free);
   g_clear_pointer (&self->gateway, choir_gateway_free);
   g_clear_object (&self->hub);
@@ -162,11 +166,24 @@ start_hub (ChoirDaemon *self, GError **error)
   return self->hub != NULL;
 }
 
+static void
+signal_cb (int signal_number, gpointer user_data)
+{
+  if (signal_number == SIGHUP)
+    choir_daemon_reload (user_data);
+  else
+    choir_daemon_stop (user_data);
+}
+
 static gboolean
 start_net (ChoirDaemon *self, GError **error)
 {
   self->reactor = choir_reactor_new (NULL, error);
   if (self->reactor == NULL)
+    return FALSE;
+
+  self->signals = choir_signals_new (self->reactor, signal_cb, self, error);
+  if (self->signals == NULL)
     return FALSE;
 
   self->gateway = choir_gateway_new (self->config, self->hub, self->reactor, self->counters, error);

@@ -9,9 +9,9 @@
 #include "choir-gateway.h"
 #include "choir-keys.h"
 #include "choir-log.h"
+#include "choir-signals.h"
 #include "choir-token-command.h"
 
-#include <glib-unix.h>
 #include <glib/gi18n.h>
 #include <locale.h>
 #include <string.h>
@@ -38,22 +38,6 @@ static const GOptionEntry entries[] = {
   { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version, N_ ("Show the version and exit"), NULL },
   G_OPTION_ENTRY_NULL,
 };
-
-static gboolean
-terminate_cb (gpointer user_data)
-{
-  choir_daemon_stop (user_data);
-
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-reload_cb (gpointer user_data)
-{
-  choir_daemon_reload (user_data);
-
-  return G_SOURCE_CONTINUE;
-}
 
 /* A connection is a descriptor: take all we may have */
 static void
@@ -124,21 +108,15 @@ static gboolean
 serve (ChoirConfig *config, GError **error)
 {
   g_autoptr (ChoirDaemon) daemon = choir_daemon_new (config);
-  guint sources[3];
 
   raise_descriptor_limit ();
-  sources[0] = g_unix_signal_add (SIGTERM, terminate_cb, daemon);
-  sources[1] = g_unix_signal_add (SIGINT, terminate_cb, daemon);
-  sources[2] = g_unix_signal_add (SIGHUP, reload_cb, daemon);
+  choir_signals_block ();
 
   if (!choir_daemon_start (daemon, error))
     return FALSE;
 
   print_addresses (daemon);
   choir_daemon_run (daemon);
-
-  for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
-    g_source_remove (sources[i]);
 
   return TRUE;
 }

@@ -56,7 +56,7 @@ post_new (const ChoirMessage *message)
   self->user_id = pack (&cursor, message->user_id, packed_size (message->user_id) - 1);
   self->session_id = pack (&cursor, message->session_id, packed_size (message->session_id) - 1);
   self->payload = pack (&cursor, message->payload.data, message->payload.len);
-  g_strlcpy (self->id, message->id, sizeof self->id);
+  memcpy (self->id, message->id, sizeof self->id);
 
   return self;
 }

@@ -518,7 +518,12 @@ choir_handlers_publish (ChoirSession *session,
 static void
 handle_publish (ChoirSession *session, const ChoirEnvelope *message)
 {
-  static const char *const keys[] = { "channel", "type", "payload", "data" };
+  static const ChoirSlice keys[] = {
+    CHOIR_SLICE_LITERAL ("channel"),
+    CHOIR_SLICE_LITERAL ("type"),
+    CHOIR_SLICE_LITERAL ("payload"),
+    CHOIR_SLICE_LITERAL ("data"),
+  };
   ChoirJsonValue values[G_N_ELEMENTS (keys)];
   g_autofree char *channel = NULL;
   char type[CHOIR_TYPE_NAME_MAX + 1];

@@ -57,8 +57,18 @@ choir_payload_add_string (GString *out, const char *key, const char *value)
 void
 choir_payload_add_int (GString *out, const char *key, gint64 value)
 {
+  char digits[24];
+  char *at = digits + sizeof digits;
+  guint64 rest = value < 0 ? -(guint64) value : (guint64) value;
+
+  do
+    *--at = '0' + rest % 10;
+  while ((rest /= 10) > 0);
+  if (value < 0)
+    *--at = '-';
+
   choir_payload_add_key (out, key);
-  g_string_append_printf (out, "%" G_GINT64_FORMAT, value);
+  g_string_append_len (out, at, digits + sizeof digits - at);
 }
 
 void

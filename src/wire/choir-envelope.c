@@ -15,13 +15,75 @@
 /* Largest Unix time taken for one: year 33658 in milliseconds */
 #define TIMESTAMP_MAX 1e15
 
+/* The members that mean something */
+typedef enum
+{
+  FIELD_TYPE,
+  FIELD_PAYLOAD,
+  FIELD_DATA,
+  FIELD_ID,
+  FIELD_TIMESTAMP,
+  FIELD_CHANNEL,
+  FIELD_METADATA,
+  FIELD_CORRELATION_ID,
+  FIELD_CORRELATION_ID_CAMEL,
+  FIELD_TOKEN,
+  N_FIELDS
+} Field;
+
+static const ChoirSlice field_names[N_FIELDS] = {
+  [FIELD_TYPE] = CHOIR_SLICE_LITERAL ("type"),
+  [FIELD_PAYLOAD] = CHOIR_SLICE_LITERAL ("payload"),
+  [FIELD_DATA] = CHOIR_SLICE_LITERAL ("data"),
+  [FIELD_ID] = CHOIR_SLICE_LITERAL ("id"),
+  [FIELD_TIMESTAMP] = CHOIR_SLICE_LITERAL ("timestamp"),
+  [FIELD_CHANNEL] = CHOIR_SLICE_LITERAL ("channel"),
+  [FIELD_METADATA] = CHOIR_SLICE_LITERAL ("metadata"),
+  [FIELD_CORRELATION_ID] = CHOIR_SLICE_LITERAL ("correlation_id"),
+  [FIELD_CORRELATION_ID_CAMEL] = CHOIR_SLICE_LITERAL ("correlationId"),
+  [FIELD_TOKEN] = CHOIR_SLICE_LITERAL ("token"),
+};
+
 typedef struct
 {
   const ChoirDialectTable *table;
   const ChoirDialect *dialect;
   ChoirSlice text;
   const ChoirJsonObject *object;
+  const ChoirJsonMember *members[N_FIELDS]; /* (nullable) */
 } Reader;
+
+static Field
+classify (ChoirSlice key)
+{
+  Field field;
+
+  for (field = 0; field < N_FIELDS; field++)
+    if (key.len == field_names[field].len &&
+        memcmp (key.data, field_names[field].data, key.len) == 0)
+      return field;
+
+  /* rarely: written with escapes */
+  if (memchr (key.data, '\\', key.len) != NULL)
+    for (field = 0; field < N_FIELDS; field++)
+      if (choir_json_key_equals (key, field_names[field]))
+        return field;
+
+  return N_FIELDS;
+}
+
+static void
+sort_members (Reader *reader)
+{
+  for (guint i = 0; i < reader->object->n_members; i++)
+    {
+      const ChoirJsonMember *member = &reader->object->members[i];
+      Field field = classify (member->key);
+
+      if (field < N_FIELDS)
+        reader->members[field] = member;
+    }
+}
 
 static gboolean
 invalid (GError **error, const char *field, const char *complaint)
@@ -33,9 +95,9 @@ invalid (GError **error, const char *field, const char *complaint)
 
 /* The value of a field that may be left out; null counts as left out */
 static const ChoirJsonValue *
-find_optional (const Reader *reader, const char *key)
+find_optional (const Reader *reader, Field field)
 {
-  const ChoirJsonMember *member = choir_json_object_find (reader->object, key);
+  const ChoirJsonMember *member = reader->members[field];
 
   return member != NULL && member->value.kind != CHOIR_JSON_NULL ? &member->value : NULL;
 }
@@ -66,17 +128,17 @@ take_string (const ChoirJsonValue *value,
 }
 
 static gboolean
-read_string (const Reader *reader, const char *field, gsize max, ChoirSlice *out, GError **error)
+read_string (const Reader *reader, Field field, gsize max, ChoirSlice *out, GError **error)
 {
   const ChoirJsonValue *value = find_optional (reader, field);
 
-  return value == NULL || take_string (value, field, max, out, error);
+  return value == NULL || take_string (value, field_names[field].data, max, out, error);
 }
 
 static gboolean
 read_id (const Reader *reader, ChoirSlice *out, GError **error)
 {
-  const ChoirJsonValue *value = find_optional (reader, "id");
+  const ChoirJsonValue *value = find_optional (reader, FIELD_ID);
   gint64 number;
 
   if (value == NULL)
@@ -94,9 +156,9 @@ read_id (const Reader *reader, ChoirSlice *out, GError **error)
 /* Where a correlation may stand besides the envelope; a wrong type there is the payload's business
  */
 static void
-find_correlation_inside (const Reader *reader, const char *container, ChoirSlice *out)
+find_correlation_inside (const Reader *reader, Field container, ChoirSlice *out)
 {
-  const ChoirJsonMember *member = choir_json_object_find (reader->object, container);
+  const ChoirJsonMember *member = reader->members[container];
   ChoirJsonValue value;
 
   if (out->len > 0 || member == NULL)
@@ -111,21 +173,23 @@ find_correlation_inside (const Reader *reader, const char *container, ChoirSlice
 static gboolean
 read_correlation (const Reader *reader, ChoirEnvelope *out, GError **error)
 {
-  const ChoirJsonValue *metadata = find_optional (reader, "metadata");
+  const ChoirJsonValue *metadata = find_optional (reader, FIELD_METADATA);
 
   if (!read_id (reader, &out->id, error) ||
-      !read_string (reader, "correlation_id", CHOIR_MESSAGE_ID_MAX, &out->correlation_id, error))
+      !read_string (reader, FIELD_CORRELATION_ID, CHOIR_MESSAGE_ID_MAX, &out->correlation_id,
+                    error))
     return FALSE;
   if (out->correlation_id.len == 0 &&
-      !read_string (reader, "correlationId", CHOIR_MESSAGE_ID_MAX, &out->correlation_id, error))
+      !read_string (reader, FIELD_CORRELATION_ID_CAMEL, CHOIR_MESSAGE_ID_MAX, &out->correlation_id,
+                    error))
     return FALSE;
   if (metadata != NULL && metadata->kind != CHOIR_JSON_OBJECT)
     return invalid (error, "metadata", "must be an object");
 
   if (metadata != NULL)
-    find_correlation_inside (reader, "metadata", &out->correlation_id);
+    find_correlation_inside (reader, FIELD_METADATA, &out->correlation_id);
   if (reader->table->id == CHOIR_DIALECT_NETRA_SPEC)
-    find_correlation_inside (reader, "payload", &out->correlation_id);
+    find_correlation_inside (reader, FIELD_PAYLOAD, &out->correlation_id);
   if (out->correlation_id.len == 0 && reader->table->with_correlation)
     out->correlation_id = out->id;
 
@@ -135,7 +199,7 @@ read_correlation (const Reader *reader, ChoirEnvelope *out, GError **error)
 static gboolean
 check_timestamp (const Reader *reader, GError **error)
 {
-  const ChoirJsonValue *value = find_optional (reader, "timestamp");
+  const ChoirJsonValue *value = find_optional (reader, FIELD_TIMESTAMP);
   ChoirSlice contents;
   gint64 wall_us;
   double number;
@@ -157,8 +221,8 @@ check_timestamp (const Reader *reader, GError **error)
 static gboolean
 read_payload (const Reader *reader, ChoirEnvelope *out, GError **error)
 {
-  const ChoirJsonMember *payload = choir_json_object_find (reader->object, "payload");
-  const ChoirJsonMember *data = choir_json_object_find (reader->object, "data");
+  const ChoirJsonMember *payload = reader->members[FIELD_PAYLOAD];
+  const ChoirJsonMember *data = reader->members[FIELD_DATA];
   const ChoirJsonMember *member = payload != NULL ? payload : data;
 
   if (payload != NULL && data != NULL)
@@ -237,7 +301,7 @@ resolve_type (const Reader *reader, const ChoirJsonValue *value, ChoirEnvelope *
 static gboolean
 is_bare_auth (const Reader *reader)
 {
-  return reader->table->bare_auth && choir_json_object_find (reader->object, "token") != NULL;
+  return reader->table->bare_auth && reader->members[FIELD_TOKEN] != NULL;
 }
 
 /* tripsage: the first message may be the payload of `auth` alone */
@@ -259,7 +323,7 @@ read_bare_auth (const Reader *reader, ChoirEnvelope *out)
 static gboolean
 read_members (const Reader *reader, ChoirEnvelope *out, GError **error)
 {
-  const ChoirJsonMember *type = choir_json_object_find (reader->object, "type");
+  const ChoirJsonMember *type = reader->members[FIELD_TYPE];
 
   if (!read_correlation (reader, out, error))
     return FALSE;
@@ -272,7 +336,7 @@ read_members (const Reader *reader, ChoirEnvelope *out, GError **error)
     return invalid (error, "type", "must not be empty");
 
   return check_timestamp (reader, error) &&
-         read_string (reader, "channel", CHOIR_CHANNEL_NAME_MAX, &out->channel, error) &&
+         read_string (reader, FIELD_CHANNEL, CHOIR_CHANNEL_NAME_MAX, &out->channel, error) &&
          read_payload (reader, out, error) && resolve_type (reader, &type->value, out, error);
 }
 
@@ -301,12 +365,14 @@ choir_envelope_parse (const ChoirDialect *dialect,
                       GError **error)
 {
   ChoirJsonObject object;
-  Reader reader = { choir_dialect_get_table (dialect), dialect, { text, len }, &object };
+  Reader reader = { choir_dialect_get_table (dialect), dialect, { text, len }, &object, { NULL } };
 
   memset (out, 0, sizeof *out);
   out->payload = CHOIR_SLICE_LITERAL ("{}");
   if (!choir_json_gate_scan (text, len, limits, &object, error))
     return FALSE;
+
+  sort_members (&reader);
 
   return read_members (&reader, out, error);
 }

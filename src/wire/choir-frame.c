@@ -25,7 +25,7 @@
 #define PAYLOAD_MAX (G_MAXUINT32 - CHOIR_FRAME_HEADER_MAX)
 
 /* Less than this behind a finished payload is not worth moving the block for */
-#define SLACK_MIN 128
+#define SLACK_MIN 192
 
 #define REPEAT(byte) (G_GUINT64_CONSTANT (0x0101010101010101) * (byte))
 

@@ -108,7 +108,7 @@ gboolean choir_json_gate_check (const char *text,
 const ChoirJsonMember *choir_json_object_find (const ChoirJsonObject *self, const char *key);
 /* First member @key of the raw object @object (its kind and flags: only ESCAPES is set) */
 void choir_json_slice_get_many (ChoirSlice object,
-                                const char *const *keys,
+                                const ChoirSlice *keys,
                                 guint n_keys,
                                 ChoirJsonValue *out);
 gboolean choir_json_slice_get (ChoirSlice object, const char *key, ChoirJsonValue *out);

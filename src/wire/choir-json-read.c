@@ -391,7 +391,7 @@ choir_json_slice_get (ChoirSlice object, const char *key, ChoirJsonValue *out)
  */
 void
 choir_json_slice_get_many (ChoirSlice object,
-                           const char *const *keys,
+                           const ChoirSlice *keys,
                            guint n_keys,
                            ChoirJsonValue *out)
 {
@@ -402,7 +402,7 @@ choir_json_slice_get_many (ChoirSlice object,
 
   while (choir_json_slice_next_member (object, &cursor, &member))
     for (guint i = 0; i < n_keys; i++)
-      if (out[i].raw.len == 0 && may_equal (member.key, choir_slice (keys[i])))
+      if (out[i].raw.len == 0 && may_equal (member.key, keys[i]))
         {
           out[i] = member.value;
           break;
@@ -585,12 +585,13 @@ choir_json_append_string (GString *out, const char *text, gssize len)
 {
   static const char hex[] = "0123456789abcdef";
   gsize end = len < 0 ? strlen (text) : (gsize) len;
+  const guint8 *bytes = (const guint8 *) text;
   gsize start = 0;
 
   g_string_append_c (out, '"');
-  for (gsize i = 0; i < end; i++)
+  for (gsize i = (gsize) (choir_json_skip_plain (bytes, bytes + end) - bytes); i < end; i++)
     {
-      guint8 c = (guint8) text[i];
+      guint8 c = bytes[i];
 
       if (c >= 0x20 && c != '"' && c != '\\')
         continue;
