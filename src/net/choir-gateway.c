@@ -139,7 +139,10 @@ configure_policies (ChoirGateway *self, GError **error)
                              choir_config_get_boolean (self->config, "origin", "allow-no-origin"),
                              environment == CHOIR_ENVIRONMENT_DEVELOPMENT, error);
   if (origins == NULL)
-    return FALSE;
+    {
+      g_prefix_error (error, "[origin] %s: ", get_origin_key (environment));
+      return FALSE;
+    }
 
   forwarded = choir_forwarded_policy_new (
     choir_config_get_list (self->config, "server", "trusted-proxies"), error);

@@ -142,7 +142,7 @@ get_messages_per_minute (const ChoirDialectSettings *settings)
 
   longest_us = choir_rate_rule_get_longest_us (settings->rate);
 
-  return choir_rate_rule_get_max_in_longest (settings->rate) * (60 * G_USEC_PER_SEC) /
+  return (gint64) choir_rate_rule_get_max_in_longest (settings->rate) * (60 * G_USEC_PER_SEC) /
          MAX (longest_us, 1);
 }
 
