@@ -227,6 +227,25 @@ subscribe_channels (Verification *self)
     }
 }
 
+/* contracts.md E calls the end point's chat the session: its dialect takes that from the channel */
+static void
+send_ok (ChoirSession *session, const ChoirEnvelope *request, ChoirSlice payload)
+{
+  const ChoirDialectTable *table = choir_dialect_get_table (session->dialect);
+  ChoirMessage message = {
+    .type = "auth.ok",
+    .payload = payload,
+    .wall_us = choir_clock_wall_us (),
+    .correlation_id = request->correlation_id,
+    .user_id = choir_session_get_user_id (session),
+    .session_id = session->id,
+    .channel = table->with_channel ? NULL : choir_session_get_default_channel (session),
+  };
+
+  if (choir_broadcaster_send (choir_hub_get_broadcaster (session->hub), session->outbox, &message))
+    *choir_stats_for_type (choir_hub_get_stats (session->hub), message.type)->sent += 1;
+}
+
 static void
 succeed (Verification *self)
 {
@@ -249,7 +268,7 @@ succeed (Verification *self)
   if (choir_claims_get_expiry_us (session->claims) != G_MAXINT64)
     choir_payload_add_time (payload, "expires_at", choir_claims_get_expiry_us (session->claims));
   choir_payload_close (payload);
-  choir_session_send (session, &request, "auth.ok", choir_payload_as_slice (payload));
+  send_ok (session, &request, choir_payload_as_slice (payload));
 
   if (first)
     choir_session_open_default_channel (session);

@@ -309,7 +309,7 @@ test_encode (void)
   assert_encoded (
     CHOIR_DIALECT_TRIPSAGE, "auth.ok",
     "{\"connection_id\":\"k\",\"user_id\":\"u\",\"session_id\":\"s\",\"expires_at\":1}",
-    "{\"success\":true,\"connectionId\":\"k\",\"userId\":\"u\",\"sessionId\":\"s\"}");
+    "{\"success\":true,\"connectionId\":\"k\",\"userId\":\"u\",\"sessionId\":\"42\"}");
   assert_encoded (CHOIR_DIALECT_TRIPSAGE, "auth.failed", "{\"message\":\"no\"}",
                   "{\"success\":false,\"error\":\"no\"}");
   assert_encoded (CHOIR_DIALECT_JDDB, "presence.joined",
