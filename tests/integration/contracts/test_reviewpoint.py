@@ -1,0 +1,254 @@
+# SPDX-FileCopyrightText: Copyright © the Choir contributors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Contract D, `reviewpoint`, step by step."""
+
+import uuid
+
+import pytest
+
+from choir_test import DIALECTS, Timeout, http_get
+from library_client import join, knock
+
+RP = DIALECTS['reviewpoint']
+EVENTS = ('upload.progress upload.completed upload.error upload.cancelled review.updated review.created review.deleted '
+          'system.notification system.maintenance user.status_changed file.processing file.ready').split()
+
+
+def ask(client, type_, data=None, **more):
+    client.send({'type': type_, 'data': {} if data is None else data, **more})
+    return client.recv()
+
+
+def back_end(daemon, name):
+    client = join(daemon, token=daemon.mint(name, roles=['service']))
+
+    def publish(channel, type_, payload):
+        client.send({'type': 'publish', 'payload': {'channel': channel, 'type': type_, 'payload': payload}})
+        return client.wait_type('publish.ok', 'error')
+
+    return publish
+
+
+# Opening
+
+@pytest.mark.parametrize('target', ['/ws/{}', '/ws/{}?dialect=reviewpoint', '/ws?dialect=reviewpoint&token={}'])
+def test_first_message(daemon, user, target):
+    token = daemon.mint(user)
+    first = join(daemon, 'reviewpoint', token, target.format(token), authenticate=False).recv()
+    assert set(first) == {'type', 'data', 'id', 'timestamp'}
+    RP.envelope(first)
+    assert first['type'] == 'connection.established'
+    assert set(first['data']) == {'connection_id', 'user_id', 'server_time', 'features'}
+    assert uuid.UUID(first['data']['connection_id']) and first['data']['user_id'] == user
+    RP.timestamp(first['data']['server_time'])
+    assert first['data']['features'] == ['heartbeat', 'subscriptions', 'rate_limiting']
+
+
+@pytest.mark.parametrize('claims', [
+    pytest.param({'ttl': -3600}, id='expired'),
+    pytest.param({'sub': None}, id='no-subject'),
+    pytest.param({'exp': None}, id='no-expiry'),
+    pytest.param({'key': 'another key, of sixty-four hexadecimal digits or at least as many'}, id='foreign-key'),
+])
+def test_bad_tokens(daemon, claims):
+    target = f'/ws/{daemon.mint(**claims)}'
+    problem = knock(daemon, target).assert_problem(401)
+    assert http_get(daemon.address, target).assert_problem(401) == problem
+
+
+@pytest.mark.parametrize('token', ['x', 'a.b.c', 'null', 'undefined'])
+def test_no_tokens(daemon, token):
+    knock(daemon, f'/ws/{token}').assert_problem(401)
+
+
+def test_inactive_users(start):
+    daemon = start({'auth.users': 'store', 'auth.known-users': 'ann;bob:inactive'})
+    knock(daemon, f'/ws/{daemon.mint("bob")}').assert_problem(401)
+    knock(daemon, f'/ws/{daemon.mint("eve")}').assert_problem(401)
+    join(daemon, 'reviewpoint', daemon.mint('ann')).check_alive()
+
+
+# Limits before the upgrade
+
+def test_three_per_user(daemon, user, fresh):
+    token = daemon.mint(user)
+    clients = [join(daemon, 'reviewpoint', token) for _ in range(3)]
+    refused = knock(daemon, f'/ws/{token}')
+    assert refused.assert_problem(429)['code'] == 'RATE_LIMIT_EXCEEDED'
+    assert int(refused.get('retry-after')) > 0
+    for client in clients:
+        client.check_alive()
+    join(daemon, 'reviewpoint', daemon.mint(fresh('other'))).check_alive()
+    clients.pop().ws.close()
+    # the close has been answered, so the place is free
+    join(daemon, 'reviewpoint', token).check_alive()
+
+
+def test_capacity(start):
+    daemon = start({'dialect reviewpoint.max-connections': '2'})
+    clients = [join(daemon, 'reviewpoint', daemon.mint(f'u{i}')) for i in range(2)]
+    refused = knock(daemon, f'/ws/{daemon.mint("late")}')
+    assert refused.assert_problem(503)['code'] == 'UNAVAILABLE'
+    assert int(refused.get('retry-after')) > 0
+    for client in clients:
+        client.check_alive()
+    # the contract's own capacity leaves the others theirs
+    join(daemon, 'netra', daemon.mint('late')).check_alive()
+
+
+def test_capacity_default(daemon):
+    text = daemon.run_cli('--dump-config').stdout
+    assert 'dialect reviewpoint.max-connections=1000 ' in text, text
+    assert 'dialect reviewpoint.max-connections-per-user=3 ' in text, text
+
+
+def test_capacity_is_told_before_the_token_is(start):
+    daemon = start({'server.max-connections': '1'})
+    join(daemon, 'reviewpoint', daemon.mint('ann'))
+    knock(daemon, f'/ws/{daemon.mint("bob")}').assert_problem(503)
+
+
+# Messages
+
+def test_ping(daemon, user):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    pong = RP.envelope(ask(client, 'ping', {'pingId': 'p-1'}))
+    assert pong['type'] == 'pong' and set(pong['data']) == {'timestamp', 'pingId'}
+    assert pong['data']['pingId'] == 'p-1'
+    RP.timestamp(pong['data']['timestamp'])
+    assert set(ask(client, 'ping')['data']) == {'timestamp'}
+
+
+def test_heartbeat(daemon, user):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    assert RP.envelope(ask(client, 'heartbeat'))['type'] == 'heartbeat'
+
+
+def test_heartbeat_comes_by_itself(start):
+    client = join(start({'protocol.heartbeat-interval': '100ms'}), 'reviewpoint')
+    assert [RP.envelope(client.recv())['type'] for _ in range(3)] == ['heartbeat'] * 3
+
+
+def test_dead_after_two_heartbeats(daemon, start):
+    text = daemon.run_cli('--dump-config').stdout
+    assert 'dialect reviewpoint.idle-timeout=60s ' in text
+    # a client that answers no ping: only what it sends itself counts
+    silent = start({'dialect reviewpoint.idle-timeout': '300ms'})
+    client = join(silent, 'reviewpoint')
+    assert client.ws.recv_close(skip_data=True) == (1000, 'Connection timeout')
+
+
+def test_every_event(daemon, user, fresh):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    confirmed = RP.envelope(ask(client, 'subscribe', {'events': EVENTS}))
+    assert confirmed['type'] == 'subscription.confirmed'
+    assert confirmed['data']['events'] == EVENTS and confirmed['data']['rejected'] == []
+    publish = back_end(daemon, fresh('service'))
+    for event in EVENTS:
+        publish(f'event:{event}', event, {'name': event, 'timestamp': '2026-01-08T10:30:00Z'})
+        heard = RP.envelope(client.recv())
+        assert heard['type'] == event
+        assert heard['data'] == {'name': event, 'timestamp': '2026-01-08T10:30:00Z'}
+
+
+def test_unsubscribe(daemon, user, fresh):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    ask(client, 'subscribe', {'events': ['review.updated', 'review.created']})
+    removed = ask(client, 'unsubscribe', {'events': ['review.updated', 'file.ready']})
+    assert removed['type'] == 'subscription.removed' and removed['data']['events'] == ['review.updated'], removed
+    publish = back_end(daemon, fresh('service'))
+    publish('event:review.updated', 'review.updated', {'n': 1})
+    publish('event:review.created', 'review.created', {'n': 2})
+    assert client.recv()['data'] == {'n': 2}
+
+
+def test_other_events_are_refused_by_name(daemon, user):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    data = ask(client, 'subscribe', {'events': ['review.updated', 'review.exploded', 'admin']})['data']
+    assert data['events'] == ['review.updated']
+    assert [entry['event'] for entry in data['rejected']] == ['review.exploded', 'admin']
+    for entry in data['rejected']:
+        assert entry['event'] in entry['message'], entry
+
+
+def test_back_ends_reach_a_user_and_all(daemon, fresh):
+    ann, bob = fresh('ann'), fresh('bob')
+    of_ann = [join(daemon, 'reviewpoint', daemon.mint(ann)) for _ in range(2)]
+    of_bob = join(daemon, 'reviewpoint', daemon.mint(bob))
+    publish = back_end(daemon, fresh('service'))
+    publish(f'user:{ann}', 'upload.progress', {'upload_id': 'u', 'progress': 40, 'bytes_uploaded': 4, 'total_bytes': 10})
+    publish('all', 'system.notification', {'message': 'tea', 'level': 'info'})
+    for client in of_ann:
+        assert client.recv()['data']['progress'] == 40
+        assert client.recv()['data'] == {'message': 'tea', 'level': 'info'}
+    assert of_bob.recv()['type'] == 'system.notification'
+
+
+def test_upload_cancel_waits_for_tasks(daemon, user):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    body = RP.error(ask(client, 'upload.cancel', {'upload_id': 'u1'}), 'UNAVAILABLE')
+    assert set(body) == {'code', 'message'}
+    client.check_alive()
+
+
+@pytest.mark.parametrize('type_', ['bogus', 'publish', 'upload.progress', 'system.notification', 'chat.message'])
+def test_unknown_types(daemon, user, type_):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    body = RP.error(ask(client, type_), 'INVALID_MESSAGE_TYPE')
+    assert body == {'code': 'INVALID_MESSAGE_TYPE', 'message': f'Unknown message type: {type_}'}
+    client.check_alive()
+
+
+@pytest.mark.parametrize('text,code,contains', [
+    ('{bad', 'INVALID_JSON', 'JSON'), ('', 'INVALID_JSON', 'JSON'), ('{"data":{}}', 'INVALID_MESSAGE', 'type'),
+    ('{"type":[]}', 'INVALID_MESSAGE', 'type'), ('{"type":"ping","data":[]}', 'INVALID_MESSAGE', 'data'),
+    ('{"type":"subscribe","data":{}}', 'VALIDATION_ERROR', 'events'),
+    ('{"type":"subscribe","data":{"events":"review.updated"}}', 'VALIDATION_ERROR', 'events'),
+    ('{"type":"subscribe","data":{"events":[7]}}', 'VALIDATION_ERROR', 'events'),
+    ('{"type":"unsubscribe","data":{"events":{}}}', 'VALIDATION_ERROR', 'events'),
+])
+def test_bad_messages(daemon, user, text, code, contains):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    client.send_text(text)
+    client.wait_error(code, contains)
+    client.check_alive()
+
+
+# Rate: 100 in 60 s, per user
+
+def test_rate_limit(daemon, user, fresh):
+    token = daemon.mint(user)
+    one, two = join(daemon, 'reviewpoint', token), join(daemon, 'reviewpoint', token)
+    for _ in range(50):
+        assert ask(one, 'ping')['type'] == 'pong'
+        assert ask(two, 'ping')['type'] == 'pong'
+    for client in (one, two):
+        body = RP.error(ask(client, 'ping'), 'RATE_LIMIT_EXCEEDED')
+        assert 40 < body['retry_after'] <= 60, body
+    # coming back does not make one new
+    one.ws.close()
+    back = join(daemon, 'reviewpoint', token)
+    RP.error(ask(back, 'ping'), 'RATE_LIMIT_EXCEEDED')
+    join(daemon, 'reviewpoint', daemon.mint(fresh('other'))).check_alive()
+
+
+def test_message_size(daemon, user):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    head, tail = '{"type":"ping","data":{"x":"', '"}}'
+    client.send_text(head + 'a' * (65536 - len(head) - len(tail)) + tail)
+    assert client.recv()['type'] == 'pong'
+    client.send_text(head + 'a' * (65537 - len(head) - len(tail)) + tail)
+    assert client.ws.recv_close().code == 1009
+
+
+def test_expiry_on_a_live_connection(start):
+    daemon = start({'auth.leeway': '0s'})
+    client = join(daemon, 'reviewpoint', daemon.mint(ttl=2))
+    assert client.ws.recv_close(skip_data=True) == (4003, 'Token expired')
+
+
+def test_nothing_unasked(daemon, user, fresh):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    back_end(daemon, fresh('service'))('event:review.created', 'review.created', {})
+    with pytest.raises(Timeout):
+        client.recv(0.1)
