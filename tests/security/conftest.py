@@ -16,14 +16,14 @@ MIB = 1024 * 1024
 # Limits out of the way of tests that are about something else
 OPEN_LIMITS = {
     'server.max-connections-per-user': '1000',
-    'rate.default': '100000/1s',
+    'rate.default': '60000/1s',
     'protocol.heartbeat-interval': '10m',
     'protocol.idle-timeout': '10m',
 }
 
 # The contracts' own limits, likewise
 OPEN_DIALECTS = ''.join(
-    f'[dialect {name}]\nrate=100000/1s\nmax-message-size=64K\nmax-connections-per-user=1000\n'
+    f'[dialect {name}]\nrate=60000/1s\nmax-message-size=64K\nmax-connections-per-user=1000\n'
     for name in ('netra', 'netra-spec', 'jddb', 'reviewpoint', 'tripsage'))
 
 

@@ -29,7 +29,7 @@ BASE_SETTINGS = {
     'server.echo-path': '/echo',
     # Every client of a test run comes from one address
     'server.max-connections-per-address': '100000',
-    'rate.connect-per-address': '100000/1s',
+    'rate.connect-per-address': '60000/1s',
     'store.backend': 'memory',
     'bus.bus': 'none',
 }
