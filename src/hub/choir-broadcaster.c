@@ -189,6 +189,7 @@ choir_broadcaster_send_to_channel (ChoirBroadcaster *self,
 {
   ChoirSubscription **subscribers = channel->subscribers;
   guint n = channel->n_subscribers;
+  guint last = MAX (n, 1) - 1;
   ChoirFanout fanout;
 
   choir_fanout_begin (&fanout, self, message);
@@ -197,8 +198,7 @@ choir_broadcaster_send_to_channel (ChoirBroadcaster *self,
     {
       ChoirSubscription *subscription = subscribers[i];
 
-      if (i + PREFETCH_AHEAD < n)
-        __builtin_prefetch (subscribers[i + PREFETCH_AHEAD]);
+      __builtin_prefetch (subscribers[MIN (i + PREFETCH_AHEAD, last)]);
 
       if (subscription->session != except)
         choir_fanout_push (&fanout, subscription->outbox);

@@ -43,18 +43,20 @@ packed_size (const char *text)
 static ChoirPost *
 post_new (const ChoirMessage *message)
 {
-  gsize size = packed_size (message->type) + packed_size (message->user_id) +
-               packed_size (message->session_id) + message->payload.len + 1;
-  ChoirPost *self = g_malloc (sizeof *self + size);
+  gsize type_size = packed_size (message->type);
+  gsize user_size = packed_size (message->user_id);
+  gsize session_size = packed_size (message->session_id);
+  ChoirPost *self =
+    g_malloc (sizeof *self + type_size + user_size + session_size + message->payload.len + 1);
   char *cursor = (char *) (self + 1);
 
   self->n_refs = 1;
   self->offset = message->offset;
   self->wall_us = message->wall_us;
   self->payload_len = message->payload.len;
-  self->type = pack (&cursor, message->type, strlen (message->type));
-  self->user_id = pack (&cursor, message->user_id, packed_size (message->user_id) - 1);
-  self->session_id = pack (&cursor, message->session_id, packed_size (message->session_id) - 1);
+  self->type = pack (&cursor, message->type, type_size - 1);
+  self->user_id = pack (&cursor, message->user_id, user_size - 1);
+  self->session_id = pack (&cursor, message->session_id, session_size - 1);
   self->payload = pack (&cursor, message->payload.data, message->payload.len);
   memcpy (self->id, message->id, sizeof self->id);
 

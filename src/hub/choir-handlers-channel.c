@@ -505,7 +505,7 @@ choir_handlers_publish (ChoirSession *session,
   if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
     choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
                           "You may not publish to this channel");
-  else if (g_str_has_prefix (channel, "document:"))
+  else if (*channel == 'd' && g_str_has_prefix (channel, "document:"))
     choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                           "A document is changed with document.change");
   else if (!choir_hub_publish (choir_session_get_hub (session), &publication, &published, &error))

@@ -274,6 +274,11 @@ choir_hub_get_node (ChoirHub *self)
 ChoirNamespace *
 choir_hub_get_namespace (ChoirHub *self, const char *channel)
 {
+  ChoirChannel *open = choir_hub_find_channel (self, channel);
+
+  if (open != NULL)
+    return open->ns;
+
   return choir_namespace_table_lookup (self->namespaces, channel);
 }
 
@@ -539,7 +544,7 @@ deliver (ChoirHub *self,
   ChoirSession *session;
   ChoirUser *user;
 
-  switch (choir_channel_kind_of (name))
+  switch (channel != NULL ? channel->kind : choir_channel_kind_of (name))
     {
     case CHOIR_CHANNEL_ALL:
       return send_to_sessions (self, (ChoirSession *const *) self->sessions->pdata,

@@ -8,6 +8,23 @@
 
 #include "choir-clock.h"
 
+#include <string.h>
+
+/* g_string_append_len() without its generality: what is appended is short and mostly fits */
+static inline void
+append (GString *out, const char *text, gsize len)
+{
+  if (out->len + len >= out->allocated_len)
+    {
+      g_string_append_len (out, text, len);
+      return;
+    }
+
+  memcpy (out->str + out->len, text, len);
+  out->len += len;
+  out->str[out->len] = '\0';
+}
+
 void
 choir_payload_open (GString *out)
 {
@@ -34,8 +51,8 @@ choir_payload_add_key (GString *out, const char *key)
     g_string_append_c (out, ',');
 
   g_string_append_c (out, '"');
-  g_string_append (out, key);
-  g_string_append (out, "\":");
+  append (out, key, strlen (key));
+  append (out, "\":", 2);
 }
 
 /**
@@ -68,7 +85,7 @@ choir_payload_add_int (GString *out, const char *key, gint64 value)
     *--at = '-';
 
   choir_payload_add_key (out, key);
-  g_string_append_len (out, at, digits + sizeof digits - at);
+  append (out, at, digits + sizeof digits - at);
 }
 
 void
@@ -91,7 +108,7 @@ choir_payload_add_raw (GString *out, const char *key, ChoirSlice json)
     return;
 
   choir_payload_add_key (out, key);
-  g_string_append_len (out, json.data, json.len);
+  append (out, json.data, json.len);
 }
 
 void
@@ -102,7 +119,7 @@ choir_payload_add_time (GString *out, const char *key, gint64 wall_us)
   choir_clock_format_iso8601 (wall_us, text);
   choir_payload_add_key (out, key);
   g_string_append_c (out, '"');
-  g_string_append_len (out, text, sizeof text - 1);
+  append (out, text, sizeof text - 1);
   g_string_append_c (out, '"');
 }
 

@@ -10,7 +10,7 @@
 
 struct _ChoirRouter
 {
-  GHashTable *routes; /* (element-type utf8 ChoirRoute): all static */
+  GHashTable *routes; /* (element-type utf8 ChoirRouteEntry) (owned) */
   ChoirStats *stats;  /* borrowed */
 };
 
@@ -64,7 +64,7 @@ choir_router_new (ChoirStats *stats)
 {
   ChoirRouter *self = g_new0 (ChoirRouter, 1);
 
-  self->routes = g_hash_table_new (g_str_hash, g_str_equal);
+  self->routes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   self->stats = stats;
 
   for (guint i = 0; protocol_types[i] != NULL; i++)
@@ -90,7 +90,13 @@ void
 choir_router_add (ChoirRouter *self, const ChoirRoute *routes, guint n_routes)
 {
   for (guint i = 0; i < n_routes; i++)
-    g_hash_table_insert (self->routes, (char *) routes[i].type, (ChoirRoute *) &routes[i]);
+    {
+      ChoirRouteEntry *entry = g_new (ChoirRouteEntry, 1);
+
+      choir_stats_add_type (self->stats, routes[i].type);
+      *entry = (ChoirRouteEntry){ &routes[i], choir_stats_for_type (self->stats, routes[i].type) };
+      g_hash_table_insert (self->routes, (char *) routes[i].type, entry);
+    }
 }
 
 /**
@@ -100,7 +106,7 @@ choir_router_add (ChoirRouter *self, const ChoirRoute *routes, guint n_routes)
  *
  * Returns: (nullable): its row
  */
-const ChoirRoute *
+const ChoirRouteEntry *
 choir_router_lookup (ChoirRouter *self, const char *type)
 {
   return g_hash_table_lookup (self->routes, type);

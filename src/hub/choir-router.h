@@ -30,6 +30,13 @@ typedef struct
   ChoirRouteFlags flags;
 } ChoirRoute;
 
+/* A row with the figures of its type, so that a message needs one look-up */
+typedef struct
+{
+  const ChoirRoute *route;
+  ChoirTypeStats *stats;
+} ChoirRouteEntry;
+
 /**
  * ChoirRouter:
  *
@@ -41,7 +48,7 @@ typedef struct _ChoirRouter ChoirRouter;
 ChoirRouter *choir_router_new (ChoirStats *stats);
 void choir_router_free (ChoirRouter *self);
 void choir_router_add (ChoirRouter *self, const ChoirRoute *routes, guint n_routes);
-const ChoirRoute *choir_router_lookup (ChoirRouter *self, const char *type);
+const ChoirRouteEntry *choir_router_lookup (ChoirRouter *self, const char *type);
 gboolean choir_router_knows (ChoirRouter *self, const char *type);
 gboolean choir_router_is_reserved (const char *type);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirRouter, choir_router_free)

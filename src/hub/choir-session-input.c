@@ -159,9 +159,15 @@ run_handler (ChoirSession *self, const ChoirRoute *route, ChoirEnvelope *message
 }
 
 static void
-dispatch (ChoirSession *self, const ChoirRoute *route, ChoirEnvelope *message, gint64 arrived_us)
+dispatch (ChoirSession *self,
+          const ChoirRouteEntry *entry,
+          ChoirEnvelope *message,
+          gint64 arrived_us)
 {
-  ChoirTypeStats *stats = choir_stats_for_type (choir_hub_get_stats (self->hub), message->type);
+  const ChoirRoute *route = entry != NULL ? entry->route : NULL;
+  ChoirTypeStats *stats = entry != NULL
+                            ? entry->stats
+                            : choir_stats_for_type (choir_hub_get_stats (self->hub), message->type);
 
   *stats->received += 1;
   choir_histogram_record (stats->size, message->payload.len);
@@ -189,16 +195,16 @@ handle_text (ChoirSession *self, const char *text, gsize len, gboolean may_hold)
   gint64 now_us = choir_clock_monotonic_us ();
   g_auto (ChoirEnvelope) message = { 0 };
   g_autoptr (GError) error = NULL;
-  const ChoirRoute *route = NULL;
+  const ChoirRouteEntry *entry = NULL;
   ChoirRateClass rate_class = CHOIR_RATE_DEFAULT;
   gint64 wait_us;
 
   if (choir_envelope_parse (self->dialect, text, len, &choir_hub_get_settings (self->hub)->json,
                             &message, &error))
-    route = choir_router_lookup (choir_hub_get_router (self->hub), message.type);
+    entry = choir_router_lookup (choir_hub_get_router (self->hub), message.type);
 
-  if (route != NULL)
-    rate_class = route->rate_class;
+  if (entry != NULL)
+    rate_class = entry->route->rate_class;
 
   wait_us = take_rate (self, rate_class, now_us);
   if (wait_us > 0)
@@ -215,7 +221,7 @@ handle_text (ChoirSession *self, const char *text, gsize len, gboolean may_hold)
   if (error != NULL)
     choir_session_send_error (self, &message, error);
   else
-    dispatch (self, route, &message, now_us);
+    dispatch (self, entry, &message, now_us);
 
   return HANDLED;
 }

@@ -427,7 +427,7 @@ choir_session_close (ChoirSession *self, guint code, const char *reason)
  * choir_session_send:
  * @self: a session
  * @request: (nullable): what is answered
- * @type: canonical type
+ * @type: canonical type, a string constant
  * @payload: raw JSON object
  */
 void
@@ -452,7 +452,7 @@ choir_session_send (ChoirSession *self,
     message.correlation_id = request->correlation_id;
 
   if (choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, &message))
-    *choir_stats_for_type (stats, type)->sent += 1;
+    *choir_stats_for_answer (stats, type)->sent += 1;
 }
 
 static void

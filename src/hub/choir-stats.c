@@ -98,6 +98,27 @@ choir_stats_for_type (ChoirStats *self, const char *type)
 }
 
 /**
+ * choir_stats_for_answer:
+ * @self: the statistics
+ * @type: a string constant: it is recognised by its address
+ *
+ * choir_stats_for_type() for the service's own messages, which mostly come in runs of one type.
+ *
+ * Returns: (transfer none): the figures to count @type in
+ */
+ChoirTypeStats *
+choir_stats_for_answer (ChoirStats *self, const char *type)
+{
+  if (type != self->last_answer)
+    {
+      self->last_answer = type;
+      self->last_answer_stats = choir_stats_for_type (self, type);
+    }
+
+  return self->last_answer_stats;
+}
+
+/**
  * choir_stats_count_closed:
  * @self: the statistics
  * @code: the close code a connection ended with

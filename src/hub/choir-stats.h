@@ -31,6 +31,8 @@ typedef struct
   ChoirCounters *counters; /* borrowed */
   GHashTable *types;       /* (element-type utf8 ChoirTypeStats) (owned) */
   ChoirTypeStats *other;
+  const char *last_answer; /* (nullable) static: the type choir_stats_for_answer() saw last */
+  ChoirTypeStats *last_answer_stats;
 
   gint64 *active;
   gint64 *users;
@@ -57,6 +59,7 @@ ChoirStats *choir_stats_new (ChoirCounters *counters);
 void choir_stats_free (ChoirStats *self);
 void choir_stats_add_type (ChoirStats *self, const char *type);
 ChoirTypeStats *choir_stats_for_type (ChoirStats *self, const char *type);
+ChoirTypeStats *choir_stats_for_answer (ChoirStats *self, const char *type);
 void choir_stats_count_closed (ChoirStats *self, guint code);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirStats, choir_stats_free)
 

@@ -508,7 +508,7 @@ flush_single (ChoirConnection *self)
   gssize n;
 
   if (frame == NULL || self->outbox.written > 0 || self->state != STATE_OPEN ||
-      (self->flags & (FLAG_BLOCKED | FLAG_PAUSED)) || self->late_pong != NULL)
+      (self->flags & (FLAG_BLOCKED | FLAG_PAUSED)) || self->n_pongs > 0)
     return FALSE;
 
   n = choir_transport_send (self->transport, choir_frame_get_data (frame), frame->len);
@@ -520,7 +520,6 @@ flush_single (ChoirConnection *self)
     }
 
   choir_outbox_forget_single (&self->outbox);
-  self->n_pongs = 0;
 
   return TRUE;
 }

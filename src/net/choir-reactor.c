@@ -63,8 +63,8 @@ flush_some (ChoirReactor *self)
     {
       ChoirWatch *watch = self->dirty.items[i];
 
-      if (i + 2 < n)
-        __builtin_prefetch (self->dirty.items[i + 2]);
+      /* with thousands of connections each is a cache miss */
+      __builtin_prefetch (self->dirty.items[MIN (i + 2, n - 1)]);
 
       watch->state &= ~CHOIR_WATCH_DIRTY;
       if (!(watch->state & CHOIR_WATCH_DEAD))
@@ -217,6 +217,10 @@ choir_reactor_new (GMainContext *context, GError **error)
   ((ReactorSource *) self->source)->reactor = self;
   self->tag = g_source_add_unix_fd (self->source, epoll_fd, G_IO_IN);
   g_source_set_static_name (self->source, "ChoirReactor");
+  /* else GLib takes the descriptor out of its poll set and back for every dispatch, each time
+   * waking itself through an eventfd: three system calls a turn. Nothing here iterates a nested
+   * loop */
+  g_source_set_can_recurse (self->source, TRUE);
   g_source_attach (self->source, context);
 
   return self;

@@ -9,19 +9,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* One TLS record (RFC 8446 5.1) */
 #define RECORD_MAX 16384
-
-struct _ChoirTransport
-{
-  int fd;
-  GIOStream
-    *stream;     /* (owned) (nullable): none on a plain socket, whose fd is then ours to close */
-  gsize pending; /* bytes of a write that would have blocked: the same must be tried again */
-};
 
 /**
  * choir_transport_new_for_fd:
@@ -170,31 +161,21 @@ write_stream (ChoirTransport *self, const struct iovec *iov, guint n_iov)
 }
 
 /**
- * choir_transport_send:
- * @self: a transport
+ * choir_transport_send_stream:
+ * @self: a TLS transport
  * @data: what to write
  * @len: its bytes
  *
- * choir_transport_write() of one piece.
+ * The part of choir_transport_send() for streams.
  *
- * Returns: likewise
+ * Returns: as choir_transport_write()
  */
 gssize
-choir_transport_send (ChoirTransport *self, const guint8 *data, gsize len)
+choir_transport_send_stream (ChoirTransport *self, const guint8 *data, gsize len)
 {
   struct iovec iov = { (void *) data, len };
-  gssize n;
 
-  if (G_UNLIKELY (self->stream != NULL))
-    return write_stream (self, &iov, 1);
-
-  /* not send(2): glibc's is a cancellation point, and its bookkeeping costs more than all of ours
-   */
-  do
-    n = syscall (SYS_sendto, self->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
-  while (G_UNLIKELY (n < 0 && errno == EINTR));
-
-  return n >= 0 ? n : from_errno ();
+  return write_stream (self, &iov, 1);
 }
 
 /**

@@ -181,7 +181,7 @@ append_message (ChoirFrameBuilder *builder,
     }
 
   append_literal (builder, "{\"type\":");
-  append_text (builder, type);
+  append_plain (builder, type, strlen (type));
   append_literal (builder, ",\"");
   choir_frame_builder_append (builder, table->payload_key, strlen (table->payload_key));
   append_literal (builder, "\":");

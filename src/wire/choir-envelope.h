@@ -57,7 +57,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ChoirEnvelope, choir_envelope_clear)
  */
 typedef struct
 {
-  const char *type;
+  const char *type;          /* choir_name_is_identifier() */
   ChoirSlice payload;        /* raw JSON object */
   ChoirSlice correlation_id; /* raw string contents, empty for none */
   const char *id;            /* (nullable) */
