@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from choir_test import Daemon, Handshake, RawWs, connect, http_request, mint
+from choir_test import DIALECTS, Client, Daemon, Handshake, RawWs, Violation, connect, http_request, mint
 
 from conftest import OPEN_DIALECTS, OPEN_LIMITS
 
@@ -85,7 +85,6 @@ def payload_swapped(token, **more):
 
 
 BAD = {
-    'empty': lambda d, k: '',
     'garbage': lambda d, k: 'not-a-token',
     'one-dot': lambda d, k: 'a.b',
     'two-dots': lambda d, k: '..',
@@ -195,13 +194,54 @@ def test_bad_token_in_the_authorization_field(daemon, keys, name):
     refuse_before_upgrade(daemon, '/ws', 401, headers=[('Authorization', f'Bearer {token}')])
 
 
+def check_no_session(daemon, target, headers=()):
+    """Refused with 401, or let in as far as the `auth` message and no further."""
+    ws = RawWs(daemon.address)
+    handshake = Handshake(target)
+    for name, value in headers:
+        handshake.add(name, value)
+    response = ws.handshake(handshake)
+    if response.status != 101:
+        response.assert_problem(401)
+        return
+    with Client(ws, DIALECTS['choir']) as client:
+        client.send({'type': 'subscribe', 'payload': {'channels': [{'channel': 'chat:secret'}]}})
+        try:
+            message = client.wait_for(lambda m: m['type'] != 'connection.established')
+        except Violation:
+            return
+        client.dialect.error(message, 'AUTH_ERROR')
+        assert not any(m['type'] == 'subscription.confirmed' for m in client.seen)
+
+
 @pytest.mark.parametrize('value', ['Basic YWxpY2U6c2VjcmV0', 'Bearer', 'Bearer  ', 'bearer', 'Digest a=b', ''])
 def test_bad_authorization_field(daemon, value):
-    refuse_before_upgrade(daemon, '/ws', 401, headers=[('Authorization', value)])
+    check_no_session(daemon, '/ws', [('Authorization', value)])
 
 
-def test_no_token(daemon):
-    refuse_before_upgrade(daemon, '/ws', 401)
+@pytest.mark.parametrize('target', ['/ws', '/ws?token', '/ws?token=', '/ws?token=&token=', '/ws?Token=x', '/ws?x=1;token=y'])
+def test_no_token(daemon, target):
+    check_no_session(daemon, target)
+
+
+@pytest.mark.parametrize('target', ['/ws?dialect=netra-spec', '/ws?dialect=netra-spec&token='])
+def test_no_token_of_netra_spec(daemon, target):
+    """Contract B: verified before the upgrade, always."""
+    refuse_before_upgrade(daemon, target, 401)
+
+
+def test_no_token_of_netra(daemon):
+    with RawWs.open(daemon.address, '/ws?dialect=netra&client_id=c') as ws:
+        assert ws.recv_close(skip_data=True).code == 4000
+
+
+def test_no_token_and_no_message(start):
+    daemon = start({'auth.auth-timeout': '500ms'})
+    ws = RawWs(daemon.address)
+    response = ws.handshake(Handshake('/ws'))
+    if response.status == 101:
+        assert ws.recv_close(skip_data=True).code == 4001
+    ws.close()
 
 
 def test_refusals_do_not_tell_signature_from_claims(daemon, keys):
@@ -225,6 +265,7 @@ def test_netra_closes_4000(daemon, keys, name):
     with RawWs.open(daemon.address, f'/ws?dialect=netra&client_id=c&token={BAD[name](daemon, keys)}') as ws:
         close = ws.recv_close(skip_data=True)
         assert close.code == 4000 and close.reason == 'Authentication failed', close
+        ws.send_close(4000)
         ws.expect_eof()
 
 
