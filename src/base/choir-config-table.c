@@ -152,6 +152,7 @@ static const ChoirConfigKey keys[] = {
   ENUM ("protocol", "default-dialect", "choir", DIALECTS, FALSE, "Dialect of /ws when the client names none"),
   SIZE ("protocol", "max-message-size", "64K", 128, GIB, FALSE, "Largest message, reassembled and inflated"),
   SIZE ("protocol", "max-queue-bytes", "1M", KIB, GIB, FALSE, "Most bytes waiting for one client; past it close 4008"),
+  SIZE ("protocol", "max-history-bytes", "256M", 0, 1024 * GIB, FALSE, "Most bytes all channels' histories hold in memory"),
   UINT ("protocol", "max-batch", "100", 1, 100000, FALSE, "Most messages in one inbound array"),
   TIME ("protocol", "heartbeat-interval", "30s", 10 * MSEC, DAY, FALSE, "Time between pings"),
   TIME ("protocol", "idle-timeout", "300s", 10 * MSEC, 30 * DAY, FALSE, "Silence after which a connection is closed"),

@@ -11,13 +11,8 @@
 #include <string.h>
 
 #define RING_START 4
-
-static void
-post_unref (ChoirPost *self)
-{
-  if (--self->n_refs == 0)
-    g_free (self);
-}
+/* Names and allocator's share of a post, about */
+#define POST_OVERHEAD 64
 
 static const char *
 pack (char **cursor, const char *text, gsize len)
@@ -50,7 +45,6 @@ post_new (const ChoirMessage *message)
     g_malloc (sizeof *self + type_size + user_size + session_size + message->payload.len + 1);
   char *cursor = (char *) (self + 1);
 
-  self->n_refs = 1;
   self->offset = message->offset;
   self->wall_us = message->wall_us;
   self->payload_len = message->payload.len;
@@ -109,16 +103,18 @@ choir_channel_kind_of (const char *name)
  * choir_channel_new:
  * @name: a valid channel name
  * @ns: its rules, which must outlive it
+ * @budget: what its log may take; likewise
  *
  * Returns: (transfer full): an empty channel of a new epoch
  */
 ChoirChannel *
-choir_channel_new (const char *name, ChoirNamespace *ns)
+choir_channel_new (const char *name, ChoirNamespace *ns, ChoirHistoryBudget *budget)
 {
   ChoirChannel *self = g_new0 (ChoirChannel, 1);
 
   self->name = g_strdup (name);
   self->ns = ns;
+  self->budget = budget;
   self->kind = choir_channel_kind_of (name);
   self->touched_us = choir_clock_monotonic_us ();
   g_snprintf (self->epoch, sizeof self->epoch, "%08x%08x", choir_id_random (), choir_id_random ());
@@ -127,14 +123,49 @@ choir_channel_new (const char *name, ChoirNamespace *ns)
   return self;
 }
 
+/**
+ * choir_channel_get_post:
+ * @self: a channel
+ * @i: counted from the oldest kept
+ *
+ * Returns: (transfer none): the post
+ */
+const ChoirPost *
+choir_channel_get_post (const ChoirChannel *self, guint i)
+{
+  return self->posts[(self->first_post + i) % self->posts_capacity];
+}
+
+static gsize
+post_size (const ChoirPost *self)
+{
+  return sizeof *self + self->payload_len + POST_OVERHEAD;
+}
+
+static void
+drop_oldest (ChoirChannel *self)
+{
+  ChoirPost *post = self->posts[self->first_post];
+
+  self->budget->n_bytes -= post_size (post);
+  g_free (post);
+  self->first_post = (self->first_post + 1) % self->posts_capacity;
+  self->n_posts--;
+}
+
+static void
+drop_all (ChoirChannel *self)
+{
+  while (self->n_posts > 0)
+    drop_oldest (self);
+}
+
 void
 choir_channel_free (ChoirChannel *self)
 {
   g_assert (self->n_subscribers == 0);
 
-  for (guint i = 0; i < self->n_posts; i++)
-    post_unref ((ChoirPost *) choir_channel_get_post (self, i));
-
+  drop_all (self);
   self->ns->n_channels--;
   g_free (self->posts);
   g_free (self->subscribers);
@@ -188,27 +219,6 @@ choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription)
 }
 
 /**
- * choir_channel_get_post:
- * @self: a channel
- * @i: counted from the oldest kept
- *
- * Returns: (transfer none): the post
- */
-const ChoirPost *
-choir_channel_get_post (const ChoirChannel *self, guint i)
-{
-  return self->posts[(self->first_post + i) % self->posts_capacity];
-}
-
-static void
-drop_oldest (ChoirChannel *self)
-{
-  post_unref (self->posts[self->first_post]);
-  self->first_post = (self->first_post + 1) % self->posts_capacity;
-  self->n_posts--;
-}
-
-/**
  * choir_channel_trim:
  * @self: a channel
  * @wall_us: now
@@ -250,19 +260,37 @@ grow_ring (ChoirChannel *self)
   self->first_post = 0;
 }
 
+/* Makes room in the ring and in the budget; FALSE if this post is too much even so */
+static gboolean
+make_room (ChoirChannel *self, gsize size)
+{
+  ChoirHistoryBudget *budget = self->budget;
+
+  if (self->n_posts == self->ns->history_size)
+    drop_oldest (self);
+
+  while (self->n_posts > 0 && budget->n_bytes + size > budget->max_bytes)
+    drop_oldest (self);
+
+  return budget->n_bytes + size <= budget->max_bytes;
+}
+
 /**
  * choir_channel_append:
  * @self: a channel
- * @message: what was published; its offset is choir_channel_append()'s last answer + 1
+ * @message: what was published; its offset is that of the channel + 1
  * @now_us: monotonic
  *
- * Adds to the log, if the namespace keeps one, and counts the offset on.
+ * Adds to the log, if the namespace keeps one and the budget has room, and counts the offset on. A
+ * log has no gaps: one that can't take a message begins anew behind it.
  *
  * Returns: the message's offset
  */
 guint64
 choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 now_us)
 {
+  ChoirPost *post;
+
   self->offset = message->offset;
   self->touched_us = now_us;
 
@@ -271,12 +299,19 @@ choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 no
 
   if (self->n_posts >= self->ns->history_size)
     choir_channel_trim (self, message->wall_us);
-  if (self->n_posts == self->ns->history_size)
-    drop_oldest (self);
+
+  if (!make_room (self, sizeof (ChoirPost) + message->payload.len + POST_OVERHEAD))
+    {
+      drop_all (self);
+      return self->offset;
+    }
+
   if (self->n_posts == self->posts_capacity)
     grow_ring (self);
 
-  self->posts[(self->first_post + self->n_posts++) % self->posts_capacity] = post_new (message);
+  post = post_new (message);
+  self->budget->n_bytes += post_size (post);
+  self->posts[(self->first_post + self->n_posts++) % self->posts_capacity] = post;
 
   return self->offset;
 }

@@ -20,20 +20,26 @@ typedef struct _ChoirUser ChoirUser;
 /**
  * ChoirPost:
  *
- * One published message as the log keeps it: a single block, counted without atomics.
+ * One published message as the log keeps it: a single block.
  */
 typedef struct
 {
-  guint n_refs;
-  guint32 payload_len;
   guint64 offset;
   gint64 wall_us;
   const char *type;       /* these four point into the block */
   const char *user_id;    /* (nullable) */
   const char *session_id; /* (nullable) */
   const char *payload;
+  guint32 payload_len;
   char id[CHOIR_ID_SIZE];
 } ChoirPost;
+
+/* What all channels of a hub share to keep their logs in */
+typedef struct
+{
+  gsize n_bytes;
+  gsize max_bytes;
+} ChoirHistoryBudget;
 
 /* Who hears a channel */
 typedef enum
@@ -62,6 +68,7 @@ struct _ChoirChannel
 {
   char *name;                      /* (owned) */
   ChoirNamespace *ns;              /* borrowed */
+  ChoirHistoryBudget *budget;      /* borrowed */
   ChoirSubscription **subscribers; /* (owned array) */
   ChoirPost **posts; /* (owned) (nullable): ring of the newest, oldest at @first_post */
   guint64 offset;    /* of the newest message; 0: none yet */
@@ -76,7 +83,7 @@ struct _ChoirChannel
 };
 
 ChoirChannelKind choir_channel_kind_of (const char *name);
-ChoirChannel *choir_channel_new (const char *name, ChoirNamespace *ns);
+ChoirChannel *choir_channel_new (const char *name, ChoirNamespace *ns, ChoirHistoryBudget *budget);
 void choir_channel_free (ChoirChannel *self);
 void choir_channel_add (ChoirChannel *self, ChoirSubscription *subscription);
 void choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription);

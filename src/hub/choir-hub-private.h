@@ -30,6 +30,7 @@ struct _ChoirHub
   GHashTable *by_session;    /* (element-type utf8 ChoirSession), keys are the sessions' */
   GHashTable *users;         /* (element-type utf8 ChoirUser) (owned) */
   GHashTable *channels;      /* (element-type utf8 ChoirChannel) (owned) */
+  ChoirHistoryBudget history;
   guint dialect_sessions[CHOIR_N_DIALECTS];
   ChoirTimer sweep_timer;
 

@@ -197,6 +197,7 @@ choir_hub_configure (ChoirHub *self, GError **error)
 
   choir_settings_clear (&self->settings);
   self->settings = settings;
+  self->history.max_bytes = choir_config_get_size (self->config, "protocol", "max-history-bytes");
   choir_namespace_table_configure (self->namespaces, self->config);
   choir_broadcaster_set_compression_threshold (
     self->broadcaster, choir_config_get_size (self->config, "protocol", "compression-threshold"));
@@ -490,7 +491,7 @@ choir_hub_ensure_channel (ChoirHub *self, const char *name, GError **error)
       return NULL;
     }
 
-  channel = choir_channel_new (name, ns);
+  channel = choir_channel_new (name, ns, &self->history);
   g_hash_table_insert (self->channels, channel->name, channel);
   *self->stats->channels += 1;
 

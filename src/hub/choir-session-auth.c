@@ -11,6 +11,7 @@
 #include "choir-error.h"
 #include "choir-names.h"
 #include "choir-payload.h"
+#include "choir-presence.h"
 
 #include <string.h>
 
@@ -132,6 +133,18 @@ choir_session_send_established (ChoirSession *self)
   choir_session_send (self, NULL, "connection.established", choir_payload_as_slice (payload));
 }
 
+/* Who is here is part of what opening a document tells (contracts.md C) */
+static void
+send_members (ChoirSession *self, ChoirChannel *channel)
+{
+  g_autoptr (GString) payload = g_string_sized_new (512);
+
+  choir_payload_open (payload);
+  choir_presence_append_members (self->hub, channel, payload);
+  choir_payload_close (payload);
+  choir_session_send (self, NULL, "presence.state", choir_payload_as_slice (payload));
+}
+
 /* What the end point's address asks for; without permission for it there is nothing to stay for */
 void
 choir_session_open_default_channel (ChoirSession *self)
@@ -140,8 +153,15 @@ choir_session_open_default_channel (ChoirSession *self)
   g_autoptr (GError) error = NULL;
   ChoirChannel *channel;
 
-  if (name == NULL || choir_session_subscribe (self, name, &channel, &error))
+  if (name == NULL)
     return;
+
+  if (choir_session_subscribe (self, name, &channel, &error))
+    {
+      if (g_str_has_prefix (name, "document:"))
+        send_members (self, channel);
+      return;
+    }
 
   choir_session_send_error (self, NULL, error);
   choir_session_close (self, CHOIR_CLOSE_POLICY,

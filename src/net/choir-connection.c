@@ -43,6 +43,13 @@ typedef enum
   FLAG_COUNTED = 1 << 6, /* the admission has counted it for its address */
 } Flags;
 
+/* Few connections have one, so it is not part of all */
+typedef struct
+{
+  ChoirTimer timer;
+  ChoirConnection *connection;
+} BatchTimer;
+
 struct _ChoirConnection
 {
   GObject parent_instance;
@@ -55,9 +62,10 @@ struct _ChoirConnection
   ChoirTimer timer;
   const ChoirConnectionHandler *handler; /* static */
   gpointer handler_data;
-  ChoirFrame *late_pong; /* (owned) (nullable) */
-  gint64 heard_us;       /* monotonic: when bytes last came */
-  guint16 peer_code;     /* from its close frame, else 1006 */
+  BatchTimer *batch_timer; /* (owned) (nullable): only where messages are batched with a delay */
+  ChoirFrame *late_pong;   /* (owned) (nullable) */
+  gint64 heard_us;         /* monotonic: when bytes last came */
+  guint16 peer_code;       /* from its close frame, else 1006 */
   guint8 state;
   guint8 flags;
   guint8 n_pongs;
@@ -90,6 +98,15 @@ from_timer (ChoirTimer *timer)
   return (ChoirConnection *) ((char *) timer - G_STRUCT_OFFSET (ChoirConnection, timer));
 }
 
+static void
+drop_batch_timer (ChoirConnection *self)
+{
+  if (self->batch_timer != NULL)
+    choir_timer_disarm (&self->batch_timer->timer);
+
+  g_clear_pointer (&self->batch_timer, g_free);
+}
+
 /* Nothing more in either direction; freed at the end of the turn */
 static void
 die (ChoirConnection *self)
@@ -99,6 +116,7 @@ die (ChoirConnection *self)
 
   self->state = STATE_DEAD;
   choir_timer_disarm (&self->timer);
+  drop_batch_timer (self);
   self->outbox.flags |= CHOIR_OUTBOX_CLOSED;
   choir_reactor_remove (self->profile->reactor, &self->watch);
   choir_reactor_mark_dead (self->profile->reactor, &self->watch);
@@ -172,7 +190,9 @@ choir_connection_close (ChoirConnection *self, guint code, const char *reason)
     return;
 
   self->state = STATE_CLOSING;
+  drop_batch_timer (self);
   push_close_frame (self, code, reason);
+  choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
   arm_deadline (self, CLOSE_TIMEOUT_US);
 }
 
@@ -197,9 +217,24 @@ fail (ChoirConnection *self, guint code, const char *reason)
 }
 
 static void
+batch_cb (ChoirTimer *timer)
+{
+  ChoirConnection *self = ((BatchTimer *) timer)->connection;
+
+  choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
+}
+
+static void
 outbox_wake (ChoirOutbox *outbox)
 {
   ChoirConnection *self = from_outbox (outbox);
+
+  if (G_UNLIKELY (self->batch_timer != NULL) && self->state == STATE_OPEN)
+    {
+      choir_timer_wheel_arm (self->profile->wheel, &self->batch_timer->timer,
+                             self->profile->batch_delay_us, batch_cb);
+      return;
+    }
 
   choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
 }
@@ -695,6 +730,11 @@ choir_connection_set_batching (ChoirConnection *self, gboolean batching)
       self->flags |= FLAG_BATCHING;
       self->outbox.variant = CHOIR_VARIANT_PLAIN;
       g_clear_pointer (&self->outbox.deflater, choir_deflater_free);
+      if (self->profile->batch_delay_us > 0 && self->batch_timer == NULL)
+        {
+          self->batch_timer = g_new0 (BatchTimer, 1);
+          self->batch_timer->connection = self;
+        }
     }
   else
     self->flags &= ~FLAG_BATCHING;

@@ -38,6 +38,7 @@ typedef struct
   gint64 heartbeat_us; /* a WebSocket ping after this much silence; 0: none */
   gint64 idle_us;      /* closed after this much; 0: never */
   guint batch_size;
+  gint64 batch_delay_us; /* how long a batch may wait for more; 0: until the turn's end */
   /* a connection is over: gives back what its admission took; @address NULL: counted in the total
    * only */
   void (*left) (const ChoirAddress *address, gpointer user_data);

@@ -177,6 +177,7 @@ configure_profiles (ChoirGateway *self)
       .frames = { .max_message = settings->dialects[i].max_message_size },
       .heartbeat_us = settings->dialects[i].heartbeat_us,
       .idle_us = settings->dialects[i].idle_us,
+      .batch_delay_us = choir_config_get_duration_us (self->config, "protocol", "batch-delay"),
       .batch_size = choir_config_get_uint (self->config, "protocol", "batch-size"),
       .left = connection_left,
       .user_data = self,
