@@ -18,11 +18,14 @@
 #define HISTORY_LIMIT_DEFAULT 50
 #define HISTORY_LIMIT_MAX 1000
 
-/* An answer must fit the asker's queue beside what is already there */
+/* An answer must fit the asker's queue beside what is already there; @used: how much of it there
+ * is */
 static gsize
-get_answer_budget (ChoirSession *session)
+get_answer_budget (ChoirSession *session, gsize used)
 {
-  return choir_hub_get_settings (choir_session_get_hub (session))->outbox.max_bytes / 4;
+  gsize budget = choir_hub_get_settings (choir_session_get_hub (session))->outbox.max_bytes / 4;
+
+  return budget - MIN (budget, used);
 }
 
 /* @value: the payload's `channel`, with an empty `raw` if it has none */
@@ -118,7 +121,7 @@ append_post (GString *out, ChoirSession *session, ChoirChannel *channel, guint i
 static gboolean
 append_missed (GString *out, ChoirSession *session, ChoirChannel *channel, guint64 offset)
 {
-  gsize budget = get_answer_budget (session);
+  gsize budget = get_answer_budget (session, out->len);
   g_autoptr (GString) list = g_string_new ("[");
 
   for (guint i = choir_channel_find_after (channel, offset); i < channel->n_posts; i++)
@@ -138,7 +141,7 @@ append_missed (GString *out, ChoirSession *session, ChoirChannel *channel, guint
 static void
 append_newest (GString *out, ChoirSession *session, ChoirChannel *channel)
 {
-  gsize budget = get_answer_budget (session);
+  gsize budget = get_answer_budget (session, out->len);
   g_autoptr (GString) list = g_string_new ("[");
   guint first = channel->n_posts;
 
@@ -296,6 +299,23 @@ subscribe_event_item (SubscribeAnswer *answer, const char *name, ChoirSlice obje
 }
 
 static void
+ignore_item (SubscribeAnswer *answer, const char *name, ChoirSlice object)
+{
+}
+
+/* Before anything is done, so that a refused message has changed nothing */
+static gboolean
+check_names (SubscribeAnswer *answer, ChoirSlice payload)
+{
+  gboolean valid = for_each_name (answer, payload, "channels", ignore_item) &&
+                   for_each_name (answer, payload, "events", ignore_item);
+
+  answer->n = 0;
+
+  return valid;
+}
+
+static void
 send_confirmation (SubscribeAnswer *answer, const ChoirEnvelope *message)
 {
   g_autoptr (GString) payload =
@@ -327,7 +347,7 @@ has_subject (const ChoirEnvelope *message)
 
 /* A single `channel`, in the payload or the envelope, is the short form of a list of one */
 static gboolean
-subscribe_single (SubscribeAnswer *answer, const ChoirEnvelope *message)
+for_single (SubscribeAnswer *answer, const ChoirEnvelope *message, ItemFunc func)
 {
   g_autofree char *name = NULL;
   ChoirJsonValue value;
@@ -339,7 +359,7 @@ subscribe_single (SubscribeAnswer *answer, const ChoirEnvelope *message)
   if (name == NULL)
     return FALSE;
 
-  subscribe_channel (answer, name, message->payload);
+  func (answer, name, message->payload);
 
   return TRUE;
 }
@@ -360,11 +380,7 @@ handle_subscribe (ChoirSession *session, const ChoirEnvelope *message)
       return;
     }
 
-  if (!subscribe_single (&answer, message))
-    return;
-
-  if (!for_each_name (&answer, message->payload, "channels", subscribe_channel) ||
-      !for_each_name (&answer, message->payload, "events", subscribe_event_item))
+  if (!check_names (&answer, message->payload))
     {
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                             "\"channels\" and \"events\" must be lists of names of reasonable "
@@ -372,6 +388,11 @@ handle_subscribe (ChoirSession *session, const ChoirEnvelope *message)
       return;
     }
 
+  if (!for_single (&answer, message, subscribe_channel))
+    return;
+
+  for_each_name (&answer, message->payload, "channels", subscribe_channel);
+  for_each_name (&answer, message->payload, "events", subscribe_event_item);
   send_confirmation (&answer, message);
 }
 
@@ -406,14 +427,18 @@ handle_unsubscribe (ChoirSession *session, const ChoirEnvelope *message)
   g_autoptr (GString) payload = g_string_new (NULL);
   SubscribeAnswer answer = { session, channels, events, NULL, 0 };
 
-  if (!has_subject (message) ||
-      !for_each_name (&answer, message->payload, "channels", unsubscribe_channel) ||
-      !for_each_name (&answer, message->payload, "events", unsubscribe_event))
+  if (!has_subject (message) || !check_names (&answer, message->payload))
     {
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                             "\"channels\" and \"events\" must be lists of names");
       return;
     }
+
+  if (!for_single (&answer, message, unsubscribe_channel))
+    return;
+
+  for_each_name (&answer, message->payload, "channels", unsubscribe_channel);
+  for_each_name (&answer, message->payload, "events", unsubscribe_event);
 
   g_string_append_c (channels, ']');
   g_string_append_c (events, ']');
@@ -526,6 +551,7 @@ handle_publish (ChoirSession *session, const ChoirEnvelope *message)
   };
   ChoirJsonValue values[G_N_ELEMENTS (keys)];
   g_autofree char *channel = NULL;
+  g_autoptr (GString) stamped = NULL;
   char type[CHOIR_TYPE_NAME_MAX + 1];
   ChoirJsonValue payload;
 
@@ -543,6 +569,13 @@ handle_publish (ChoirSession *session, const ChoirEnvelope *message)
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                             "Field \"payload\" of the payload must be an object");
       return;
+    }
+
+  if (g_str_has_prefix (type, "chat.") || g_str_has_prefix (type, "cursor.") ||
+      g_str_has_prefix (type, "selection."))
+    {
+      stamped = choir_handlers_with_sender (session, payload.raw);
+      payload.raw = choir_payload_as_slice (stamped);
     }
 
   choir_handlers_publish (session, message, channel, type, payload.raw);
@@ -594,7 +627,7 @@ read_flag (ChoirSlice payload, const char *key)
 static gboolean
 append_history (GString *list, ChoirSession *session, ChoirChannel *channel, ChoirSlice query)
 {
-  gsize budget = get_answer_budget (session);
+  gsize budget = get_answer_budget (session, 0);
   gint64 limit = CLAMP (read_int (query, "limit", HISTORY_LIMIT_DEFAULT), 0, HISTORY_LIMIT_MAX);
   gboolean reverse = read_flag (query, "reverse");
   gint64 since = read_int (query, "since", reverse ? G_MAXINT64 : 0);

@@ -10,9 +10,8 @@
 #include "choir-payload.h"
 #include "choir-session.h"
 
-/* The payload with who sent it; what the sender claims about that is replaced */
-static GString *
-with_sender (ChoirSession *session, ChoirSlice payload)
+GString *
+choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload)
 {
   GString *out = g_string_sized_new (payload.len + 128);
   ChoirJsonMember member;
@@ -58,7 +57,7 @@ handle_message (ChoirSession *session, const ChoirEnvelope *message)
       return;
     }
 
-  payload = with_sender (session, message->payload);
+  payload = choir_handlers_with_sender (session, message->payload);
   choir_handlers_publish (session, message, channel, "chat.message",
                           choir_payload_as_slice (payload));
 }
@@ -100,7 +99,17 @@ handle_transient (ChoirSession *session, const ChoirEnvelope *message)
       return;
     }
 
-  payload = with_sender (session, message->payload);
+  /* who may only listen to an announcement can't shout into it; a reader's cursor in a document is
+   * part of reading */
+  if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE) &&
+      !g_str_has_prefix (channel, "document:"))
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
+                            "You may not publish to this channel");
+      return;
+    }
+
+  payload = choir_handlers_with_sender (session, message->payload);
   publication.payload = choir_payload_as_slice (payload);
   if (!choir_hub_publish (choir_session_get_hub (session), &publication, &published, &error))
     choir_session_send_error (session, message, error);

@@ -23,6 +23,9 @@ char *choir_handlers_dup_channel (ChoirSession *session,
                                   const ChoirEnvelope *message,
                                   gboolean use_default);
 
+/* (transfer full): the payload with who sent it; what the sender claims about that is replaced */
+GString *choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload);
+
 void choir_handlers_publish (ChoirSession *session,
                              const ChoirEnvelope *message,
                              const char *channel,

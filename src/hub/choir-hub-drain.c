@@ -38,10 +38,14 @@ static void
 close_due (ChoirHub *self, gint64 elapsed_us)
 {
   guint due = self->drain_total;
+  guint gone = self->drain_total - MIN (self->sessions->len, self->drain_total);
   guint n = 0;
 
   if (elapsed_us < self->drain_window_us)
     due = self->drain_total * (elapsed_us / (double) self->drain_window_us);
+
+  /* those who have left count as closed */
+  due -= MIN (due, gone);
 
   for (guint i = 0; i < self->sessions->len && n < due; i++, n++)
     choir_session_close (g_ptr_array_index (self->sessions, i), CHOIR_CLOSE_RESTART,

@@ -11,7 +11,7 @@
 #include "choir-payload.h"
 #include "choir-session.h"
 
-/* Members named in one answer; their number is given in full */
+/* Members named in one answer, if they fit the asker's queue; their number is given in full */
 #define MEMBERS_MAX 500
 
 /* The same user has the same colour everywhere: a hue from the name (FNV-1a, 32 bits) */
@@ -107,6 +107,7 @@ choir_presence_left (ChoirHub *hub, ChoirChannel *channel, ChoirSession *session
 void
 choir_presence_append_members (ChoirHub *hub, ChoirChannel *channel, GString *payload)
 {
+  gsize budget = choir_hub_get_settings (hub)->outbox.max_bytes / 4;
   guint n = MIN (channel->n_subscribers, MEMBERS_MAX);
 
   choir_payload_add_string (payload, "channel", channel->name);
@@ -114,7 +115,7 @@ choir_presence_append_members (ChoirHub *hub, ChoirChannel *channel, GString *pa
   choir_payload_add_key (payload, "members");
   g_string_append_c (payload, '[');
 
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < n && payload->len < budget; i++)
     {
       if (i > 0)
         g_string_append_c (payload, ',');

@@ -82,8 +82,21 @@ join_user (ChoirSession *self, const char *user_id, GError **error)
 gboolean
 choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **error)
 {
-  if (self->user == NULL && !join_user (self, choir_claims_get_user_id (claims), error))
-    return FALSE;
+  const char *user_id = choir_claims_get_user_id (claims);
+  ChoirUser *guest = NULL;
+
+  /* a guest who shows a token becomes that user */
+  if (self->user != NULL && strcmp (self->user->id, user_id) != 0)
+    guest = g_steal_pointer (&self->user);
+
+  if (self->user == NULL && !join_user (self, user_id, error))
+    {
+      self->user = guest;
+      return FALSE;
+    }
+
+  if (guest != NULL)
+    choir_hub_leave_user (self->hub, guest, self);
 
   choir_claims_ref (claims);
   g_clear_pointer (&self->claims, choir_claims_unref);
@@ -324,29 +337,52 @@ checked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   finish (self, error);
 }
 
+/* Whether the token is one this session may go on with */
+static gboolean
+check_claims (ChoirSession *session, const ChoirClaims *claims, GError **error)
+{
+  const char *token_type = choir_dialect_get_table (session->dialect)->token_type;
+
+  if (token_type != NULL && g_strcmp0 (choir_claims_get_token_type (claims), token_type) != 0)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_AUTH, "Invalid token");
+      return FALSE;
+    }
+
+  if (session->claims != NULL && !choir_claims_is_guest (session->claims) &&
+      strcmp (choir_claims_get_user_id (claims), choir_session_get_user_id (session)) != 0)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_AUTH, "The token is for another user");
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
 static void
 check_user (Verification *verification)
 {
   g_autoptr (Verification) self = verification;
-  ChoirDirectory *directory = choir_hub_get_directory (self->session->hub);
-  const char *user_id = choir_claims_get_user_id (self->claims);
+  ChoirSession *session = self->session;
+  g_autoptr (GError) error = NULL;
+  ChoirDirectory *directory;
+  const char *user_id;
 
-  if (self->session->claims != NULL &&
-      strcmp (user_id, choir_session_get_user_id (self->session)) != 0)
+  /* gone meanwhile, and perhaps its hub with it */
+  if ((session->flags & CHOIR_SESSION_CLOSING) || !check_claims (session, self->claims, &error))
     {
-      g_autoptr (GError) error =
-        g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_AUTH, "The token is for another user");
-
       finish (self, error);
       return;
     }
 
+  directory = choir_hub_get_directory (session->hub);
   if (directory == NULL)
     {
       finish (self, NULL);
       return;
     }
 
+  user_id = choir_claims_get_user_id (self->claims);
   choir_directory_check_async (directory, user_id, NULL, checked_cb, g_steal_pointer (&self));
 }
 

@@ -14,6 +14,8 @@
 #include "choir-payload.h"
 #include "choir-presence.h"
 
+#include <string.h>
+
 /* protocol.md: auth.expiring is sent this long before the token's end */
 #define EXPIRY_WARNING_US (30 * G_USEC_PER_SEC)
 
@@ -574,6 +576,27 @@ find_subscription (ChoirSession *self, const char *channel)
   return -1;
 }
 
+/* What is sent to a user or to a session reaches nobody else, whoever may read its history */
+static gboolean
+is_of_another (ChoirSession *self, const char *channel)
+{
+  const char *owner = choir_session_get_user_id (self);
+
+  switch (choir_channel_kind_of (channel))
+    {
+    case CHOIR_CHANNEL_USER:
+      return g_strcmp0 (channel + strlen ("user:"), owner) != 0;
+
+    case CHOIR_CHANNEL_SESSION:
+      return strcmp (channel + strlen ("session:"), self->id) != 0;
+
+    case CHOIR_CHANNEL_NORMAL:
+    case CHOIR_CHANNEL_ALL:
+    default:
+      return FALSE;
+    }
+}
+
 static void
 add_subscription (ChoirSession *self, ChoirChannel *channel)
 {
@@ -614,7 +637,7 @@ choir_session_subscribe (ChoirSession *self,
 {
   guint max = choir_hub_get_settings (self->hub)->max_subscriptions;
 
-  if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
+  if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ) || is_of_another (self, channel))
     {
       g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
                            "You may not subscribe to this channel");

@@ -1,0 +1,504 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "fake-link.h"
+
+#include "choir-clock.h"
+#include "choir-id.h"
+
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#define SECRET "an HMAC secret for tests, 64 bytes of it, which none may use 1234"
+
+static void
+write_file (const char *file, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_file_set_contents_full (file, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error);
+  g_assert_no_error (error);
+}
+
+static void
+write_settings (FakeHub *self, const char *settings)
+{
+  g_autofree char *text =
+    g_strconcat ("[rate]\ndefault=1000/1s\n", settings != NULL ? settings : "", "\n", NULL);
+
+  write_file (self->file, text);
+}
+
+static ChoirVerifier *
+make_verifier (FakeHub *self)
+{
+  static const char *const required[] = { "sub", NULL };
+  static const ChoirVerifierPolicy policy = { .required_claims = required };
+  g_autofree char *secret = g_build_filename (self->directory, "secret", NULL);
+  g_autofree char *spec = g_strconcat ("HS256:main:", secret, NULL);
+  const char *const specs[] = { spec, NULL };
+  g_autoptr (ChoirKeySet) keys = NULL;
+  g_autoptr (GError) error = NULL;
+
+  write_file (secret, SECRET);
+  keys = choir_key_set_new_from_specs (specs, &error);
+  g_assert_no_error (error);
+
+  return choir_verifier_new (keys, &policy);
+}
+
+static FakeHub *
+make_hub (const char *settings, gboolean with_users)
+{
+  FakeHub *self = g_new0 (FakeHub, 1);
+  g_autoptr (GError) error = NULL;
+
+  choir_clock_freeze (1000 * G_USEC_PER_SEC, FAKE_NOW_S * G_USEC_PER_SEC);
+  self->directory = g_dir_make_tmp ("choir-hub-XXXXXX", NULL);
+  self->file = g_build_filename (self->directory, "choir.conf", NULL);
+  write_settings (self, settings);
+  self->config = choir_config_new ();
+  choir_config_load (self->config, self->file, NULL, NULL, &error);
+  g_assert_no_error (error);
+
+  self->verifier = make_verifier (self);
+  self->wheel = choir_timer_wheel_new (NULL, 10);
+  self->counters = choir_counters_new ();
+  if (with_users)
+    self->users = choir_directory_memory_new ();
+  self->hub =
+    choir_hub_new (self->config, self->verifier, with_users ? CHOIR_DIRECTORY (self->users) : NULL,
+                   self->wheel, self->counters, &error);
+  g_assert_no_error (error);
+
+  return self;
+}
+
+FakeHub *
+fake_hub_new (const char *settings)
+{
+  return make_hub (settings, FALSE);
+}
+
+FakeHub *
+fake_hub_new_with_users (const char *settings)
+{
+  return make_hub (settings, TRUE);
+}
+
+void
+fake_hub_free (FakeHub *self)
+{
+  g_autofree char *secret = g_build_filename (self->directory, "secret", NULL);
+
+  fake_hub_iterate ();
+  g_assert_finalize_object (self->hub);
+  choir_timer_wheel_free (self->wheel);
+  choir_counters_free (self->counters);
+  g_clear_object (&self->users);
+  g_object_unref (self->verifier);
+  g_object_unref (self->config);
+  g_unlink (secret);
+  g_unlink (self->file);
+  g_rmdir (self->directory);
+  g_free (self->file);
+  g_free (self->directory);
+  g_free (self);
+  choir_clock_thaw ();
+}
+
+/* As SIGHUP does */
+gboolean
+fake_hub_reload (FakeHub *self, const char *settings, GError **error)
+{
+  write_settings (self, settings);
+
+  return choir_config_reload (self->config, error) && choir_hub_configure (self->hub, error);
+}
+
+/* In steps, so that timers which arm themselves again fire as often as they would */
+void
+fake_hub_advance (FakeHub *self, gint64 us)
+{
+  while (us > 0)
+    {
+      gint64 step = MIN (us, 50 * 1000);
+
+      choir_clock_advance (step);
+      choir_timer_wheel_advance (self->wheel);
+      us -= step;
+    }
+}
+
+void
+fake_hub_iterate (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    continue;
+}
+
+char *
+fake_hub_mint (FakeHub *self, const char *user_id, const char *more_claims)
+{
+  g_autofree char *claims =
+    g_strdup_printf ("{\"sub\":\"%s\"%s%s}", user_id, more_claims != NULL ? "," : "",
+                     more_claims != NULL ? more_claims : "");
+  g_autoptr (GError) error = NULL;
+  char *token = choir_verifier_mint (self->verifier, claims, &error);
+
+  g_assert_no_error (error);
+
+  return token;
+}
+
+/* A figure as /metrics would show it */
+gint64
+fake_hub_count (FakeHub *self, const char *name, const char *label)
+{
+  return *choir_counters_get_cell (self->counters, name, label);
+}
+
+/* As a back end would; returns the recipients */
+guint
+fake_hub_publish (FakeHub *self, const char *channel, const char *type, const char *payload)
+{
+  ChoirPublication publication = {
+    .channel = channel,
+    .type = type,
+    .payload = choir_slice (payload),
+  };
+  g_autoptr (GError) error = NULL;
+  ChoirPublished published;
+
+  choir_hub_publish (self->hub, &publication, &published, &error);
+  g_assert_no_error (error);
+
+  return published.n_recipients;
+}
+
+struct _FakeLink
+{
+  GObject parent_instance;
+
+  ChoirOutbox outbox;
+  ChoirSession *session; /* (owned) (nullable) */
+  char *reason;          /* (owned) (nullable) */
+  guint code;
+  guint n_overflows;
+  char id[CHOIR_ID_SIZE];
+};
+
+static void fake_link_iface_init (ChoirLinkInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (FakeLink,
+                               fake_link,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (CHOIR_TYPE_LINK, fake_link_iface_init))
+
+static ChoirOutbox *
+get_outbox (ChoirLink *link)
+{
+  return &FAKE_LINK (link)->outbox;
+}
+
+static void
+close_link (ChoirLink *link, guint code, const char *reason)
+{
+  FakeLink *self = FAKE_LINK (link);
+
+  if (self->code != 0)
+    return;
+
+  self->code = code;
+  self->reason = g_strdup (reason);
+  self->outbox.flags |= CHOIR_OUTBOX_CLOSED;
+}
+
+static const char *
+get_id (ChoirLink *link)
+{
+  return FAKE_LINK (link)->id;
+}
+
+static char *
+dup_address (ChoirLink *link)
+{
+  return g_strdup ("192.0.2.1");
+}
+
+static void
+fake_link_iface_init (ChoirLinkInterface *iface)
+{
+  iface->get_outbox = get_outbox;
+  iface->close = close_link;
+  iface->get_id = get_id;
+  iface->dup_address = dup_address;
+}
+
+static void
+fake_link_finalize (GObject *object)
+{
+  FakeLink *self = FAKE_LINK (object);
+
+  if (self->session != NULL)
+    fake_link_end (self, 1006);
+  choir_outbox_clear (&self->outbox);
+  g_free (self->reason);
+
+  G_OBJECT_CLASS (fake_link_parent_class)->finalize (object);
+}
+
+static void
+fake_link_class_init (FakeLinkClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = fake_link_finalize;
+}
+
+static void
+wake (ChoirOutbox *outbox)
+{
+}
+
+static void
+overflow (ChoirOutbox *outbox)
+{
+  FakeLink *self = (FakeLink *) ((char *) outbox - G_STRUCT_OFFSET (FakeLink, outbox));
+
+  self->n_overflows++;
+  close_link (CHOIR_LINK (self), 4008, "Slow consumer");
+}
+
+static const ChoirOutboxFuncs outbox_funcs = { wake, overflow };
+
+static void
+fake_link_init (FakeLink *self)
+{
+  choir_id_generate (self->id);
+}
+
+static FakeLink *
+open_link (FakeHub *hub, const ChoirSessionParams *params)
+{
+  FakeLink *self = g_object_new (FAKE_TYPE_LINK, NULL);
+
+  choir_outbox_init (&self->outbox, &outbox_funcs, &choir_hub_get_settings (hub->hub)->outbox);
+  self->session = choir_session_new (hub->hub, CHOIR_LINK (self), params);
+  choir_session_start (self->session);
+
+  return self;
+}
+
+FakeLink *
+fake_link_open (FakeHub *hub,
+                ChoirDialectId dialect,
+                const char *user_id,
+                const char *claims,
+                const char *default_channel)
+{
+  ChoirSessionParams params = {
+    .dialect = choir_dialect_get (dialect),
+    .default_channel = default_channel,
+  };
+  g_autoptr (ChoirClaims) parsed = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (user_id != NULL)
+    {
+      g_autofree char *json = g_strdup_printf (
+        "{\"sub\":\"%s\"%s%s}", user_id, claims != NULL ? "," : "", claims != NULL ? claims : "");
+
+      parsed = choir_claims_new_from_json (json, -1, &error);
+      g_assert_no_error (error);
+    }
+
+  params.claims = parsed;
+
+  return open_link (hub, &params);
+}
+
+FakeLink *
+fake_link_open_guest (FakeHub *hub, ChoirDialectId dialect, const char *id)
+{
+  g_autoptr (ChoirClaims) claims = choir_claims_new_guest (id);
+  ChoirSessionParams params = { .dialect = choir_dialect_get (dialect), .claims = claims };
+
+  return open_link (hub, &params);
+}
+
+/* An authenticated session of the canonical dialect, greeted already */
+FakeLink *
+fake_link_join (FakeHub *hub, const char *user_id)
+{
+  FakeLink *self = fake_link_open (hub, CHOIR_DIALECT_CHOIR, user_id, NULL, NULL);
+
+  fake_link_forget (self);
+
+  return self;
+}
+
+/* The connection is gone */
+void
+fake_link_end (FakeLink *self, guint code)
+{
+  g_autoptr (ChoirSession) session = g_steal_pointer (&self->session);
+
+  choir_session_end (session, code);
+}
+
+ChoirSession *
+fake_link_get_session (FakeLink *self)
+{
+  return self->session;
+}
+
+guint
+fake_link_get_close_code (FakeLink *self)
+{
+  return self->code;
+}
+
+const char *
+fake_link_get_close_reason (FakeLink *self)
+{
+  return self->reason;
+}
+
+guint
+fake_link_get_n_overflows (FakeLink *self)
+{
+  return self->n_overflows;
+}
+
+guint
+fake_link_get_n_frames (FakeLink *self)
+{
+  return self->outbox.n_frames;
+}
+
+void
+fake_link_say (FakeLink *self, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  choir_session_receive (self->session, text, strlen (text));
+}
+
+/* (transfer full) (nullable): the oldest frame's text */
+char *
+fake_link_take (FakeLink *self)
+{
+  ChoirFrame *frame;
+  const guint8 *payload;
+  char *text;
+  gsize len;
+
+  if (self->outbox.n_frames == 0)
+    return NULL;
+
+  frame = choir_outbox_get_frame (&self->outbox, 0);
+  payload = choir_frame_get_payload (frame, &len);
+  text = g_strndup ((const char *) payload, len);
+  choir_outbox_consume (&self->outbox, frame->len);
+  self->outbox.flags &= ~CHOIR_OUTBOX_WOKEN;
+
+  return text;
+}
+
+void
+fake_link_forget (FakeLink *self)
+{
+  while (self->outbox.n_frames > 0)
+    g_free (fake_link_take (self));
+}
+
+static JsonNode *
+step_into (JsonNode *node, const char *step)
+{
+  if (node == NULL)
+    return NULL;
+
+  if (JSON_NODE_HOLDS_OBJECT (node))
+    return json_object_get_member (json_node_get_object (node), step);
+
+  if (JSON_NODE_HOLDS_ARRAY (node))
+    {
+      JsonArray *array = json_node_get_array (node);
+      guint i = g_ascii_strtoull (step, NULL, 10);
+
+      return i < json_array_get_length (array) ? json_array_get_element (array, i) : NULL;
+    }
+
+  return NULL;
+}
+
+/* (transfer full): what is at @path; the empty path and then a dot is not special: names of members
+ * hold no dots here */
+char *
+fake_link_read (const char *json, const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) root = json_from_string (json, &error);
+  g_auto (GStrv) steps = g_strsplit (path, ".", -1);
+  JsonNode *node = root;
+
+  g_assert_no_error (error);
+  for (char **step = steps; *step != NULL; step++)
+    node = step_into (node, *step);
+
+  if (node == NULL)
+    return g_strdup ("-");
+
+  if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING)
+    return json_node_dup_string (node);
+
+  return json_to_string (node, FALSE);
+}
+
+static void
+expect_pair (const char *json, const char *path, const char *expected)
+{
+  g_autofree char *found = fake_link_read (json, path);
+
+  if (g_strcmp0 (found, expected) != 0)
+    g_error ("%s is %s, not %s, in %s", path, found, expected, json);
+}
+
+void
+fake_link_expect (FakeLink *self, const char *type, ...)
+{
+  g_autofree char *json = fake_link_take (self);
+  const char *path;
+  va_list args;
+
+  if (json == NULL)
+    g_error ("nothing was sent, %s was expected", type);
+
+  expect_pair (json, "type", type);
+  va_start (args, type);
+  while ((path = va_arg (args, const char *)) != NULL)
+    expect_pair (json, path, va_arg (args, const char *));
+  va_end (args);
+}
+
+void
+fake_link_expect_nothing (FakeLink *self)
+{
+  g_autofree char *json = fake_link_take (self);
+
+  g_assert_cmpstr (json, ==, NULL);
+}
+
+void
+fake_link_expect_error (FakeLink *self, const char *code)
+{
+  fake_link_expect (self, "error", "payload.code", code, NULL);
+}

@@ -1,0 +1,74 @@
+/* fake-link.h: a hub without sockets: links that keep what they are sent, and a hub to put them on
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-hub.h"
+#include "choir-session.h"
+
+G_BEGIN_DECLS
+
+/* Where the frozen clock starts */
+#define FAKE_NOW_S G_GINT64_CONSTANT (1700000000)
+
+/**
+ * FakeHub:
+ *
+ * A hub with a configuration file, an HMAC key and a frozen clock of its own.
+ */
+typedef struct
+{
+  char *directory;             /* (owned) */
+  char *file;                  /* (owned): the configuration */
+  ChoirConfig *config;         /* (owned) */
+  ChoirVerifier *verifier;     /* (owned) */
+  ChoirDirectoryMemory *users; /* (owned) (nullable) */
+  ChoirTimerWheel *wheel;      /* (owned) */
+  ChoirCounters *counters;     /* (owned) */
+  ChoirHub *hub;               /* (owned) */
+} FakeHub;
+
+FakeHub *fake_hub_new (const char *settings);
+FakeHub *fake_hub_new_with_users (const char *settings);
+void fake_hub_free (FakeHub *self);
+gboolean fake_hub_reload (FakeHub *self, const char *settings, GError **error);
+void fake_hub_advance (FakeHub *self, gint64 us);
+void fake_hub_iterate (void);
+char *fake_hub_mint (FakeHub *self, const char *user_id, const char *more_claims);
+gint64 fake_hub_count (FakeHub *self, const char *name, const char *label);
+guint fake_hub_publish (FakeHub *self, const char *channel, const char *type, const char *payload);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FakeHub, fake_hub_free)
+
+#define FAKE_TYPE_LINK (fake_link_get_type ())
+G_DECLARE_FINAL_TYPE (FakeLink, fake_link, FAKE, LINK, GObject)
+
+/* @claims: members of a token's payload behind `sub`, as `"exp":1700000600`; @user_id NULL: not
+ * authenticated */
+FakeLink *fake_link_open (FakeHub *hub,
+                          ChoirDialectId dialect,
+                          const char *user_id,
+                          const char *claims,
+                          const char *default_channel);
+FakeLink *fake_link_open_guest (FakeHub *hub, ChoirDialectId dialect, const char *id);
+FakeLink *fake_link_join (FakeHub *hub, const char *user_id);
+void fake_link_end (FakeLink *self, guint code);
+ChoirSession *fake_link_get_session (FakeLink *self);
+guint fake_link_get_close_code (FakeLink *self);
+const char *fake_link_get_close_reason (FakeLink *self);
+guint fake_link_get_n_overflows (FakeLink *self);
+guint fake_link_get_n_frames (FakeLink *self);
+
+void fake_link_say (FakeLink *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+char *fake_link_take (FakeLink *self);
+void fake_link_forget (FakeLink *self);
+char *fake_link_read (const char *json, const char *path);
+/* Pairs of a path like "payload.channels.0.offset" and what is there: a string's contents, or other
+ * JSON as it is written; "-" for nothing */
+void fake_link_expect (FakeLink *self, const char *type, ...) G_GNUC_NULL_TERMINATED;
+void fake_link_expect_nothing (FakeLink *self);
+void fake_link_expect_error (FakeLink *self, const char *code);
+
+G_END_DECLS
