@@ -280,6 +280,27 @@ choir_config_reload (ChoirConfig *self, GError **error)
   return TRUE;
 }
 
+/**
+ * choir_config_read_again:
+ * @self: settings that were loaded
+ * @error: return location for a #GError of %CHOIR_ERROR_CONFIG
+ *
+ * For looking before leaping.
+ *
+ * Returns: (transfer full): what is to be found now where @self was loaded from, or %NULL
+ */
+ChoirConfig *
+choir_config_read_again (ChoirConfig *self, GError **error)
+{
+  g_autoptr (ChoirConfig) found = choir_config_new ();
+
+  if (!choir_config_load (found, self->file, (const char *const *) self->environ_list,
+                          (const char *const *) self->sets, error))
+    return NULL;
+
+  return g_steal_pointer (&found);
+}
+
 /* Reading */
 
 static ChoirConfigValue *

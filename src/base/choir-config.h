@@ -27,6 +27,7 @@ gboolean choir_config_load (ChoirConfig *self,
                             GError **error);
 /* Reads the same sources again; on error all values stay as they were */
 gboolean choir_config_reload (ChoirConfig *self, GError **error);
+ChoirConfig *choir_config_read_again (ChoirConfig *self, GError **error);
 
 /* @group is a section ("server") or an instance ("namespace chat", "dialect netra"): an instance's
  * key falls back as the table says (namespace chat -> namespace; dialect X's rate -> [rate]

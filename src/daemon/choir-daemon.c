@@ -7,6 +7,7 @@
 #include "choir-daemon.h"
 
 #include "choir-admin.h"
+#include "choir-check.h"
 #include "choir-clock.h"
 #include "choir-gateway.h"
 #include "choir-hub.h"
@@ -229,7 +230,11 @@ choir_daemon_start (ChoirDaemon *self, GError **error)
 static gboolean
 apply_reload (ChoirDaemon *self, GError **error)
 {
+  g_autoptr (ChoirConfig) found = choir_config_read_again (self->config, error);
   ChoirLogLevel level;
+
+  if (found == NULL || !choir_check_config (found, error))
+    return FALSE;
 
   if (!choir_config_reload (self->config, error) ||
       !choir_keys_reload (self->config, self->verifier, error) ||

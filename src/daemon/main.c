@@ -4,10 +4,9 @@
 
 #include "config.h"
 
+#include "choir-check.h"
 #include "choir-config.h"
 #include "choir-daemon.h"
-#include "choir-gateway.h"
-#include "choir-keys.h"
 #include "choir-log.h"
 #include "choir-signals.h"
 #include "choir-token-command.h"
@@ -69,32 +68,6 @@ set_up_log (ChoirConfig *config, GError **error)
   return TRUE;
 }
 
-/* Everything but opening the sockets: the same reading of the same values as a start */
-static gboolean
-check_config (ChoirConfig *config, GError **error)
-{
-  g_autoptr (ChoirVerifier) verifier = choir_keys_load (config, error);
-  g_autoptr (ChoirTimerWheel) wheel = choir_timer_wheel_new (NULL, 1000);
-  g_autoptr (ChoirCounters) counters = choir_counters_new ();
-  g_autoptr (ChoirHub) hub = NULL;
-  ChoirGateway *gateway;
-
-  if (verifier == NULL)
-    return FALSE;
-
-  hub = choir_hub_new (config, verifier, NULL, wheel, counters, error);
-  if (hub == NULL)
-    return FALSE;
-
-  gateway = choir_gateway_new (config, hub, NULL, counters, error);
-  if (gateway == NULL)
-    return FALSE;
-
-  choir_gateway_free (gateway);
-
-  return TRUE;
-}
-
 static void
 print_addresses (ChoirDaemon *daemon)
 {
@@ -142,7 +115,7 @@ run (ChoirConfig *config, GError **error)
   if (!set_up_log (config, error))
     return FALSE;
 
-  return opt_check_config ? check_config (config, error) : serve (config, error);
+  return opt_check_config ? choir_check_config (config, error) : serve (config, error);
 }
 
 int

@@ -7,6 +7,7 @@
 #include "choir-http-private.h"
 
 #include "choir-clock.h"
+#include "choir-net-resources.h"
 #include "choir-payload.h"
 #include "choir-session.h"
 
@@ -217,8 +218,9 @@ static void
 answer_playground (SoupServerMessage *message)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
-  g_autoptr (GBytes) page = g_resources_lookup_data ("/org/choir/Choir1/playground.html",
-                                                     G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+  g_autoptr (GBytes) page =
+    g_resource_lookup_data (choir_net_get_resource (), "/org/choir/Choir1/playground.html",
+                            G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
   gsize len;
   const char *text = g_bytes_get_data (page, &len);
 

@@ -188,6 +188,33 @@ choir_listener_new (ChoirGateway *gateway, ChoirHttpServer *http)
 }
 
 /**
+ * choir_listener_load_certificate:
+ * @config: the configuration
+ * @out: (out) (transfer full) (nullable): the certificate with its key; %NULL: none is configured
+ * @error: return location: %CHOIR_ERROR_CONFIG
+ *
+ * Returns: %FALSE if one is configured that can't be used
+ */
+gboolean
+choir_listener_load_certificate (ChoirConfig *config, GTlsCertificate **out, GError **error)
+{
+  const char *certificate = choir_config_get_string (config, "server", "tls-certificate");
+  const char *key = choir_config_get_string (config, "server", "tls-key");
+  g_autoptr (GError) local = NULL;
+
+  *out = NULL;
+  if (certificate == NULL || *certificate == '\0')
+    return TRUE;
+
+  *out = g_tls_certificate_new_from_files (certificate, key, &local);
+  if (*out == NULL)
+    g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_CONFIG, "[server] tls-certificate: %s",
+                 local->message);
+
+  return *out != NULL;
+}
+
+/**
  * choir_listener_configure:
  * @self: a listener
  * @error: return location: %CHOIR_ERROR_CONFIG
@@ -199,26 +226,16 @@ choir_listener_new (ChoirGateway *gateway, ChoirHttpServer *http)
 gboolean
 choir_listener_configure (ChoirListener *self, GError **error)
 {
-  ChoirConfig *config = self->gateway->config;
-  const char *certificate = choir_config_get_string (config, "server", "tls-certificate");
-  const char *key = choir_config_get_string (config, "server", "tls-key");
   GTlsCertificate *loaded;
-  GError *local = NULL;
 
-  if (certificate == NULL || *certificate == '\0')
-    return TRUE;
+  if (!choir_listener_load_certificate (self->gateway->config, &loaded, error))
+    return FALSE;
 
-  loaded = g_tls_certificate_new_from_files (certificate, key, &local);
-  if (loaded == NULL)
+  if (loaded != NULL)
     {
-      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_CONFIG, "[server] tls-certificate: %s",
-                   local->message);
-      g_error_free (local);
-      return FALSE;
+      g_clear_object (&self->certificate);
+      self->certificate = loaded;
     }
-
-  g_clear_object (&self->certificate);
-  self->certificate = loaded;
 
   return TRUE;
 }

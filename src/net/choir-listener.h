@@ -28,6 +28,8 @@ gboolean choir_listener_open (ChoirListener *self, GError **error);
 void choir_listener_stop (ChoirListener *self);
 void choir_listener_free (ChoirListener *self);
 char **choir_listener_dup_addresses (ChoirListener *self);
+gboolean
+choir_listener_load_certificate (ChoirConfig *config, GTlsCertificate **out, GError **error);
 gboolean choir_listener_configure (ChoirListener *self, GError **error);
 
 G_END_DECLS
