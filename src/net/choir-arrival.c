@@ -6,6 +6,7 @@
 
 #include "choir-listener-private.h"
 
+#include "choir-http-guard.h"
 #include "choir-http-head.h"
 #include "choir-upgrade.h"
 
@@ -219,11 +220,60 @@ try_websocket (ChoirArrival *self, const ChoirHttpHead *head)
   return TRUE;
 }
 
+/* Said here, because the HTTP library would not say it */
 static void
-look (ChoirArrival *self)
+refuse_head (ChoirArrival *self, const char *status)
 {
   guint8 *buffer = choir_reactor_get_buffer (self->listener->gateway->reactor);
-  gssize n = recv (self->watch.fd, buffer, CHOIR_HTTP_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
+  char body[128], answer[512];
+  int body_len, len;
+
+  body_len =
+    g_snprintf (body, sizeof body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%.3s}",
+                status + 4, status);
+  len = g_snprintf (answer, sizeof answer,
+                    "HTTP/1.1 %s\r\n"
+                    "Content-Type: application/problem+json\r\n"
+                    "Content-Length: %d\r\n"
+                    "Connection: close\r\n\r\n%s",
+                    status, body_len, body);
+
+  /* unread bytes would turn our end into a reset, and the answer would be lost with it */
+  while (recv (self->watch.fd, buffer, CHOIR_REACTOR_BUFFER_SIZE, MSG_DONTWAIT) > 0)
+    ;
+  send (self->watch.fd, answer, (gsize) len, MSG_NOSIGNAL | MSG_DONTWAIT);
+  *choir_hub_get_stats (self->listener->gateway->hub)->rejected += 1;
+  drop (self);
+}
+
+/* No ordinary handshake: for the HTTP library, if its head is in order and all there */
+static void
+judge (ChoirArrival *self, const char *data, gsize len, gboolean ended)
+{
+  switch (choir_http_guard_check (data, len))
+    {
+    case CHOIR_HTTP_GUARD_FINE:
+      hand_to_http (self);
+      break;
+
+    case CHOIR_HTTP_GUARD_PARTIAL:
+      if (len == CHOIR_HTTP_HEAD_MAX)
+        refuse_head (self, "431 Request Header Fields Too Large");
+      else if (ended)
+        drop (self);
+      break;
+
+    case CHOIR_HTTP_GUARD_BAD:
+    default:
+      refuse_head (self, "400 Bad Request");
+    }
+}
+
+static void
+look (ChoirArrival *self, gboolean ended)
+{
+  const char *buffer = (const char *) choir_reactor_get_buffer (self->listener->gateway->reactor);
+  gssize n = recv (self->watch.fd, (void *) buffer, CHOIR_HTTP_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
   ChoirHttpHead head;
 
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -235,30 +285,26 @@ look (ChoirArrival *self)
       return;
     }
 
-  switch (choir_http_head_parse ((const char *) buffer, n, &head))
+  if (choir_http_head_parse (buffer, n, &head) == CHOIR_HTTP_HEAD_COMPLETE)
     {
-    case CHOIR_HTTP_HEAD_PARTIAL:
-      if (n < CHOIR_HTTP_HEAD_MAX)
-        return;
-      break;
-
-    case CHOIR_HTTP_HEAD_COMPLETE:
       if (try_websocket (self, &head))
         return;
-      break;
 
-    case CHOIR_HTTP_HEAD_ODD:
-    default:
-      break;
+      /* reading the head has ended its parts with NULs */
+      n = recv (self->watch.fd, (void *) buffer, CHOIR_HTTP_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
     }
 
-  hand_to_http (self);
+  if (n > 0)
+    judge (self, buffer, n, ended);
+  else
+    drop (self);
 }
 
 static void
 watch_ready (ChoirWatch *watch, guint32 events)
 {
-  look ((ChoirArrival *) ((char *) watch - G_STRUCT_OFFSET (ChoirArrival, watch)));
+  look ((ChoirArrival *) ((char *) watch - G_STRUCT_OFFSET (ChoirArrival, watch)),
+        (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 }
 
 static void
@@ -380,7 +426,7 @@ choir_arrival_begin (ChoirListener *listener, int fd, const ChoirAddress *peer, 
   g_hash_table_add (listener->arrivals, self);
   choir_timer_wheel_arm (listener->gateway->wheel, &self->timer, listener->gateway->handshake_us,
                          deadline_cb);
-  look (self);
+  look (self, FALSE);
 }
 
 /* Drops those that have not said what they want; TLS handshakes end through the cancellable */

@@ -317,7 +317,9 @@ drained (ChoirConnection *self)
       choir_outbox_push (&self->outbox, pong);
     }
 
-  if (self->state == STATE_CLOSING && (self->flags & FLAG_CLOSE_RECEIVED))
+  /* both close frames are through, or the peer broke the protocol: then ours is the last word
+   * (RFC 6455 7.1.7) */
+  if (self->state == STATE_CLOSING && (self->flags & (FLAG_CLOSE_RECEIVED | FLAG_DEAF)))
     {
       self->state = STATE_LINGER;
       choir_transport_shutdown (self->transport);
@@ -500,6 +502,9 @@ read_some (ChoirConnection *self, gboolean ended)
 
       if (n <= 0)
         {
+          /* the peer may have closed its side behind its last words: it still gets the answers */
+          if (n == 0)
+            flush (self);
           die (self);
           return;
         }

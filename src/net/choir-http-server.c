@@ -157,6 +157,9 @@ handler_cb (SoupServer *soup,
     }
 
   choir_http_add_cors (self->gateway, message);
+  /* libsoup keeps only those alive that its own listeners have accepted */
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection",
+                                "close");
 
   if (g_str_equal (method, "OPTIONS"))
     soup_server_message_set_status (message, 204, NULL);

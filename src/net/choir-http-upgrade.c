@@ -6,6 +6,8 @@
 
 #include "choir-http-private.h"
 
+#include "choir-http-head.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,10 +133,20 @@ wrote_informational_cb (SoupServerMessage *message, gpointer user_data)
                        pipelined->len);
 }
 
+/* RFC 6455 4.2.2; libsoup's own would want "Upgrade" to name nothing but websocket */
 static void
-add_handshake_headers (SoupServerMessage *message, const ChoirUpgrade *upgrade)
+accept_handshake (SoupServerMessage *message, const ChoirUpgrade *upgrade)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  const char *key = soup_message_headers_get_one (soup_server_message_get_request_headers (message),
+                                                  "Sec-WebSocket-Key");
+  char accept_key[CHOIR_HTTP_ACCEPT_SIZE];
+
+  choir_http_accept_key (key, strlen (key), accept_key);
+  soup_server_message_set_status (message, SOUP_STATUS_SWITCHING_PROTOCOLS, NULL);
+  soup_message_headers_replace (headers, "Upgrade", "websocket");
+  soup_message_headers_replace (headers, "Connection", "Upgrade");
+  soup_message_headers_replace (headers, "Sec-WebSocket-Accept", accept_key);
 
   if (upgrade->subprotocol != NULL)
     soup_message_headers_replace (headers, "Sec-WebSocket-Protocol", upgrade->subprotocol);
@@ -167,8 +179,7 @@ check_handshake (SoupServerMessage *message)
 
   if (len != 16 || soup_server_message_get_http_version (message) != SOUP_HTTP_1_1 ||
       !soup_message_headers_header_contains (headers, "Upgrade", "websocket") ||
-      !soup_message_headers_header_contains (headers, "Connection", "upgrade") ||
-      !soup_websocket_server_check_handshake (message, NULL, NULL, NULL, NULL))
+      !soup_message_headers_header_contains (headers, "Connection", "upgrade"))
     {
       choir_http_answer_problem (message, 400, CHOIR_ERROR_INVALID_MESSAGE,
                                  "Not a valid WebSocket handshake", 0);
@@ -222,8 +233,7 @@ answer (Handshake *handshake)
       return;
     }
 
-  soup_websocket_server_process_handshake (message, NULL, NULL, NULL, NULL);
-  add_handshake_headers (message, self->upgrade);
+  accept_handshake (message, self->upgrade);
   g_signal_connect (message, "wrote-informational", G_CALLBACK (wrote_informational_cb),
                     g_steal_pointer (&self));
 }

@@ -67,7 +67,7 @@ refuse_error (ChoirUpgrade *self, const GError *error)
     refuse_token (self, CHOIR_ERROR_AUTH, "Invalid token");
 }
 
-/* (transfer full) (nullable): a parameter of the query, decoded; NULL if absent or broken */
+/* (transfer full) (nullable): a parameter of the query, decoded; NULL if absent */
 static char *
 dup_parameter (const char *query, const char *name)
 {
@@ -78,7 +78,12 @@ dup_parameter (const char *query, const char *name)
       const char *end = strchrnul (p, '&');
 
       if ((gsize) (end - p) > len && p[len] == '=' && strncmp (p, name, len) == 0)
-        return g_uri_unescape_segment (p + len + 1, end, NULL);
+        {
+          char *value = g_uri_unescape_segment (p + len + 1, end, NULL);
+
+          /* one that can't be decoded is there all the same, and no good */
+          return value != NULL ? value : g_strndup (p + len + 1, (gsize) (end - p - len - 1));
+        }
 
       p = *end == '&' ? end + 1 : NULL;
     }
