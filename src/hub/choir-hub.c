@@ -178,6 +178,24 @@ choir_hub_new (ChoirConfig *config,
   return g_steal_pointer (&self);
 }
 
+/* A namespace that got its section with a reload takes over the channels it has already */
+static void
+move_channels (ChoirHub *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ChoirChannel *channel = value;
+
+      channel->ns->n_channels--;
+      channel->ns = choir_namespace_table_lookup (self->namespaces, channel->name);
+      channel->ns->n_channels++;
+    }
+}
+
 /**
  * choir_hub_configure:
  * @self: a hub
@@ -199,6 +217,7 @@ choir_hub_configure (ChoirHub *self, GError **error)
   self->settings = settings;
   self->history.max_bytes = choir_config_get_size (self->config, "protocol", "max-history-bytes");
   choir_namespace_table_configure (self->namespaces, self->config);
+  move_channels (self);
   choir_broadcaster_set_compression_threshold (
     self->broadcaster, choir_config_get_size (self->config, "protocol", "compression-threshold"));
 
