@@ -80,11 +80,15 @@ flush_some (ChoirReactor *self)
 static void
 reap (ChoirReactor *self)
 {
-  /* reaping one may kill another: the list can grow while it is walked */
-  for (guint i = 0; i < self->dead.n; i++)
+  guint n = self->dead.n;
+
+  for (guint i = 0; i < n; i++)
     self->dead.items[i]->funcs->reap (self->dead.items[i]);
 
-  self->dead.n = 0;
+  /* one that was killed by another's reaping may still stand in the other lists */
+  self->dead.n -= n;
+  if (self->dead.n > 0)
+    memmove (self->dead.items, self->dead.items + n, self->dead.n * sizeof *self->dead.items);
 }
 
 static void
