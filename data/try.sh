@@ -93,11 +93,11 @@ make_bus () {
   ! busctl --user list >/dev/null 2>&1 || return 0
   own_bus=yes
   if ! process_of "$bus_file" dbus-daemon >/dev/null; then
-    dbus-daemon --session --fork --print-pid=1 --print-address=1 >"$bus_file.new" 2>>"$log" ||
-      die "dbus-daemon did not start"
-    # it gives the address first; process_of() reads the first line
-    { sed -n 2p "$bus_file.new"; sed -n 1p "$bus_file.new"; } >"$bus_file"
-    rm -f "$bus_file.new"
+    # always the same address: what was exported once stays good
+    rm -f "$state/bus.socket"
+    dbus-daemon --session --fork --print-pid=1 --address="unix:path=$state/bus.socket" \
+      >"$bus_file" 2>>"$log" || die "dbus-daemon did not start"
+    echo "unix:path=$state/bus.socket" >>"$bus_file"
   fi
   DBUS_SESSION_BUS_ADDRESS=$(sed -n 2p "$bus_file")
   export DBUS_SESSION_BUS_ADDRESS
