@@ -247,8 +247,11 @@ outbox_overflow (ChoirOutbox *outbox)
   if (self->state != STATE_OPEN)
     return;
 
+  if (self->profile->n_slow != NULL)
+    *self->profile->n_slow += 1;
+
   choir_outbox_drop_unsent (outbox);
-  choir_connection_close (self, CHOIR_CLOSE_SLOW_CONSUMER, "Slow consumer");
+  choir_connection_close (self, CHOIR_CLOSE_SLOW_CONSUMER, "slow consumer");
 }
 
 static const ChoirOutboxFuncs outbox_funcs = { outbox_wake, outbox_overflow };

@@ -39,6 +39,7 @@ typedef struct
   gint64 idle_us;      /* closed after this much; 0: never */
   guint batch_size;
   gint64 batch_delay_us; /* how long a batch may wait for more; 0: until the turn's end */
+  gint64 *n_slow;        /* (nullable): counts those closed because their queue was full */
   /* a connection is over: gives back what its admission took; @address NULL: counted in the total
    * only */
   void (*left) (const ChoirAddress *address, gpointer user_data);

@@ -179,6 +179,7 @@ configure_profiles (ChoirGateway *self)
       .idle_us = settings->dialects[i].idle_us,
       .batch_delay_us = choir_config_get_duration_us (self->config, "protocol", "batch-delay"),
       .batch_size = choir_config_get_uint (self->config, "protocol", "batch-size"),
+      .n_slow = choir_hub_get_stats (self->hub)->slow_consumers,
       .left = connection_left,
       .user_data = self,
     };
