@@ -92,6 +92,7 @@ void
 choir_handlers_register (ChoirRouter *router)
 {
   choir_handlers_register_system (router);
+  choir_handlers_register_subscribe (router);
   choir_handlers_register_channel (router);
   choir_handlers_register_chat (router);
 }

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "choir-channel.h"
 #include "choir-router.h"
 
 G_BEGIN_DECLS
@@ -14,6 +15,7 @@ void choir_handlers_register (ChoirRouter *router);
 
 /* One group a file */
 void choir_handlers_register_system (ChoirRouter *router);
+void choir_handlers_register_subscribe (ChoirRouter *router);
 void choir_handlers_register_channel (ChoirRouter *router);
 void choir_handlers_register_chat (ChoirRouter *router);
 
@@ -25,6 +27,13 @@ char *choir_handlers_dup_channel (ChoirSession *session,
 
 /* (transfer full): the payload with who sent it; what the sender claims about that is replaced */
 GString *choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload);
+
+/* Lists of log entries in answers: how much still fits the asker's queue, the comma, and one entry
+ * as its dialect writes it */
+gsize choir_handlers_get_budget (ChoirSession *session, gsize used);
+void choir_handlers_begin_item (GString *list);
+void
+choir_handlers_append_post (GString *out, ChoirSession *session, ChoirChannel *channel, guint i);
 
 void choir_handlers_publish (ChoirSession *session,
                              const ChoirEnvelope *message,

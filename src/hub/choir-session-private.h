@@ -65,6 +65,7 @@ ChoirSessionExtra *choir_session_ensure_extra (ChoirSession *self);
 void choir_session_release_held (ChoirSession *self);
 gint64 choir_session_get_held_due (ChoirSession *self, gint64 now_us);
 void choir_session_drop_held (ChoirSession *self);
+void choir_session_unsubscribe_all (ChoirSession *self);
 void choir_session_arm_timer (ChoirSession *self);
 gboolean choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **error);
 void choir_session_send_established (ChoirSession *self);

@@ -271,20 +271,6 @@ choir_session_start (ChoirSession *self)
   choir_session_arm_timer (self);
 }
 
-static void
-remove_subscription (ChoirSession *self, guint i)
-{
-  ChoirSubscription *subscription = self->subscriptions[i];
-  ChoirChannel *channel = subscription->channel;
-
-  self->subscriptions[i] = self->subscriptions[--self->n_subscriptions];
-  choir_channel_remove (channel, subscription);
-  *choir_hub_get_stats (self->hub)->subscriptions -= 1;
-  choir_presence_left (self->hub, channel, self);
-  g_free (subscription);
-  choir_hub_release_channel (self->hub, channel);
-}
-
 /**
  * choir_session_end:
  * @self: a session
@@ -304,8 +290,7 @@ choir_session_end (ChoirSession *self, guint close_code)
   choir_timer_disarm (&self->timer);
   choir_session_drop_held (self);
 
-  while (self->n_subscriptions > 0)
-    remove_subscription (self, self->n_subscriptions - 1);
+  choir_session_unsubscribe_all (self);
 
   if (self->user != NULL)
     choir_hub_leave_user (self->hub, g_steal_pointer (&self->user), self);
@@ -564,134 +549,4 @@ choir_session_may (ChoirSession *self, const char *channel, ChoirPermission want
 {
   return choir_namespace_allows (choir_hub_get_namespace (self->hub, channel), self->claims,
                                  self->id, channel, wanted);
-}
-
-static gint
-find_subscription (ChoirSession *self, const char *channel)
-{
-  for (guint i = 0; i < self->n_subscriptions; i++)
-    if (g_str_equal (self->subscriptions[i]->channel->name, channel))
-      return i;
-
-  return -1;
-}
-
-/* What is sent to a user or to a session reaches nobody else, whoever may read its history */
-static gboolean
-is_of_another (ChoirSession *self, const char *channel)
-{
-  const char *owner = choir_session_get_user_id (self);
-
-  switch (choir_channel_kind_of (channel))
-    {
-    case CHOIR_CHANNEL_USER:
-      return g_strcmp0 (channel + strlen ("user:"), owner) != 0;
-
-    case CHOIR_CHANNEL_SESSION:
-      return strcmp (channel + strlen ("session:"), self->id) != 0;
-
-    case CHOIR_CHANNEL_NORMAL:
-    case CHOIR_CHANNEL_ALL:
-    default:
-      return FALSE;
-    }
-}
-
-static void
-add_subscription (ChoirSession *self, ChoirChannel *channel)
-{
-  ChoirSubscription *subscription = g_new0 (ChoirSubscription, 1);
-
-  if (self->n_subscriptions == self->subscriptions_capacity)
-    {
-      self->subscriptions_capacity = MAX (1, self->subscriptions_capacity * 2);
-      self->subscriptions =
-        g_renew (ChoirSubscription *, self->subscriptions, self->subscriptions_capacity);
-    }
-
-  subscription->session = self;
-  subscription->outbox = self->outbox;
-  self->subscriptions[self->n_subscriptions++] = subscription;
-  choir_channel_add (channel, subscription);
-  *choir_hub_get_stats (self->hub)->subscriptions += 1;
-}
-
-/**
- * choir_session_subscribe:
- * @self: a session
- * @channel: a valid channel name
- * @out: (out) (transfer none): the channel
- * @error: return location: %CHOIR_ERROR_PERMISSION_DENIED, %CHOIR_ERROR_OVERRUN at
- * `[session] max-subscriptions`, %CHOIR_ERROR_UNAVAILABLE
- *
- * Subscribing twice is subscribing once. `all`, the user's own and the session's own channel are
- * heard without.
- *
- * Returns: whether the session is subscribed now
- */
-gboolean
-choir_session_subscribe (ChoirSession *self,
-                         const char *channel,
-                         ChoirChannel **out,
-                         GError **error)
-{
-  guint max = choir_hub_get_settings (self->hub)->max_subscriptions;
-
-  if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ) || is_of_another (self, channel))
-    {
-      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
-                           "You may not subscribe to this channel");
-      return FALSE;
-    }
-
-  *out = choir_hub_ensure_channel (self->hub, channel, error);
-  if (*out == NULL)
-    return FALSE;
-
-  if ((*out)->kind != CHOIR_CHANNEL_NORMAL || find_subscription (self, channel) >= 0)
-    return TRUE;
-
-  if (self->n_subscriptions >= max)
-    {
-      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN, "At most %u subscriptions", max);
-      choir_hub_release_channel (self->hub, *out);
-      return FALSE;
-    }
-
-  add_subscription (self, *out);
-  choir_presence_joined (self->hub, *out, self);
-
-  return TRUE;
-}
-
-/**
- * choir_session_unsubscribe:
- * @self: a session
- * @channel: a channel name
- *
- * Returns: whether it was subscribed
- */
-gboolean
-choir_session_unsubscribe (ChoirSession *self, const char *channel)
-{
-  gint i = find_subscription (self, channel);
-
-  if (i < 0)
-    return FALSE;
-
-  remove_subscription (self, i);
-
-  return TRUE;
-}
-
-guint
-choir_session_get_n_subscriptions (ChoirSession *self)
-{
-  return self->n_subscriptions;
-}
-
-const ChoirSubscription *
-choir_session_get_subscription (ChoirSession *self, guint i)
-{
-  return self->subscriptions[i];
 }
