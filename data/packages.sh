@@ -9,7 +9,8 @@ PACKAGES_BUILD='gcc libc6-dev meson ninja-build pkg-config gettext libglib2.0-de
   libsoup-3.0-dev libjson-glib-dev libjwt-dev libjansson-dev zlib1g-dev'
 PACKAGES_RUN='dbus-daemon systemd python3 python3-websockets'
 PACKAGES_TEST='clang llvm libclang-rt-14-dev libjansson-dev python3-jwt python3-cryptography python3-autobahn python3-pytest
-  openssl curl nginx valgrind glib-networking ca-certificates'
+  openssl curl nginx valgrind glib-networking ca-certificates
+  chromium python3-prometheus-client'
 PACKAGES_CI='clang-format clang-tidy cppcheck shellcheck libxml2-utils'
 
 # Runs its arguments as root
