@@ -43,6 +43,24 @@ static const char *const protocol_types[] = {
   NULL,
 };
 
+/* What the service answers and announces, counted by type as well */
+static const char *const answer_types[] = {
+  "connection.established",
+  "auth.ok",
+  "auth.failed",
+  "auth.expiring",
+  "pong",
+  "publish.ok",
+  "subscription.confirmed",
+  "subscription.removed",
+  "history.result",
+  "presence.state",
+  "presence.joined",
+  "presence.left",
+  "system.reconnect",
+  NULL,
+};
+
 /* What only the service itself says: a client that could publish these could pretend to be it */
 static const char *const reserved_prefixes[] = {
   "auth",     "connection.", "subscription.", "publish", "history",  "presence",
@@ -69,6 +87,9 @@ choir_router_new (ChoirStats *stats)
 
   for (guint i = 0; protocol_types[i] != NULL; i++)
     choir_stats_add_type (stats, protocol_types[i]);
+
+  for (guint i = 0; answer_types[i] != NULL; i++)
+    choir_stats_add_type (stats, answer_types[i]);
 
   return self;
 }
