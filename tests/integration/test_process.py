@@ -251,6 +251,27 @@ def test_drain_with_300_clients(start):
         client.close()
 
 
+TOLD = {
+    'choir': ('system.reconnect', lambda body: body['after_ms'] >= 0 and body['reason'] == 'restart'),
+    'netra': ('status', lambda body: body['status'] == 'reconnect' and body['after_ms'] >= 0),
+    'netra-spec': ('system.reconnect', lambda body: body['after_ms'] >= 0),
+    'reviewpoint': ('system.reconnect', lambda body: body['after_ms'] >= 0),
+    'tripsage': ('connection_status', lambda body: body['status'] == 'reconnecting' and body['afterMs'] >= 0),
+}
+
+
+def test_everyone_is_told_in_their_own_words(start):
+    daemon = start({'server.drain-timeout': '20s'})
+    clients = {dialect: join(daemon, dialect, token=daemon.mint(dialect)) for dialect in TOLD}
+    daemon.signal(signal.SIGTERM)
+    for dialect, client in clients.items():
+        type_, fits = TOLD[dialect]
+        told = client.dialect.envelope(client.recv())
+        assert told['type'] == type_ and fits(client.dialect.payload(told)), told
+        assert client.ws.recv_close().code == 1012, dialect
+    assert daemon.wait_exit() == 0
+
+
 def test_drain_of_nobody(start):
     daemon = start({'server.drain-timeout': '60s'})
     daemon.signal(signal.SIGTERM)
