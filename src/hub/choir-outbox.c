@@ -137,17 +137,33 @@ give_back (ChoirOutbox *self)
   self->capacity = 0;
 }
 
+/* The frames that @n_promised bytes behind what is written reach into, and the one begun */
+static guint
+count_begun (const ChoirOutbox *self, gsize n_promised)
+{
+  gsize end = self->written + n_promised;
+  gsize covered = 0;
+  guint n = 0;
+
+  while (n < self->n_frames && covered < end)
+    covered += choir_outbox_get_frame (self, n++)->len;
+
+  return n;
+}
+
 /**
  * choir_outbox_drop_unsent:
  * @self: an outbox
+ * @n_promised: bytes that were not written, but that the next write must begin with (a TLS record
+ * under way)
  *
  * Drops all frames of which no byte has been written, so that a close frame can follow the one
  * that has been begun (RFC 6455 5.1: a frame can't be abandoned half way).
  */
 void
-choir_outbox_drop_unsent (ChoirOutbox *self)
+choir_outbox_drop_unsent (ChoirOutbox *self, gsize n_promised)
 {
-  guint keep = self->written > 0 ? 1 : 0;
+  guint keep = count_begun (self, n_promised);
 
   for (guint i = keep; i < self->n_frames; i++)
     {
@@ -164,7 +180,7 @@ choir_outbox_drop_unsent (ChoirOutbox *self)
       give_back (self);
     }
   else
-    self->n_frames = 1;
+    self->n_frames = keep;
 }
 
 /**

@@ -77,7 +77,7 @@ void choir_outbox_init (ChoirOutbox *self,
 void choir_outbox_clear (ChoirOutbox *self);
 void choir_outbox_push_slow (ChoirOutbox *self, ChoirFrame *frame);
 void choir_outbox_overflow (ChoirOutbox *self);
-void choir_outbox_drop_unsent (ChoirOutbox *self);
+void choir_outbox_drop_unsent (ChoirOutbox *self, gsize n_promised);
 guint choir_outbox_peek (const ChoirOutbox *self, struct iovec *iov, guint n_iov);
 void choir_outbox_consume (ChoirOutbox *self, gsize n_bytes);
 ChoirFrame *choir_outbox_get_frame (const ChoirOutbox *self, guint i);

@@ -64,6 +64,7 @@ struct _ChoirConnection
   gpointer handler_data;
   BatchTimer *batch_timer; /* (owned) (nullable): only where messages are batched with a delay */
   ChoirFrame *late_pong;   /* (owned) (nullable) */
+  GBytes *backlog;         /* (owned) (nullable): read, and to be parsed when reading goes on */
   gint64 heard_us;         /* monotonic: when bytes last came */
   guint16 peer_code;       /* from its close frame, else 1006 */
   guint8 state;
@@ -147,6 +148,9 @@ timer_cb (ChoirTimer *timer)
     {
       if (quiet_us >= profile->heartbeat_us)
         choir_connection_send (self, CHOIR_OPCODE_PING, NULL, 0);
+      /* the ping met the limit: the timer is the closing handshake's now */
+      if (self->state != STATE_OPEN)
+        return;
       next_us = MIN (next_us, quiet_us >= profile->heartbeat_us ? profile->heartbeat_us
                                                                 : profile->heartbeat_us - quiet_us);
     }
@@ -168,7 +172,7 @@ push_close_frame (ChoirConnection *self, guint code, const char *reason)
   g_autoptr (ChoirFrame) frame = choir_frame_new_close (code, reason);
 
   if (self->outbox.n_bytes + frame->len > self->outbox.limits->max_bytes)
-    choir_outbox_drop_unsent (&self->outbox);
+    choir_outbox_drop_unsent (&self->outbox, self->transport->pending);
 
   self->outbox.flags &= ~CHOIR_OUTBOX_CLOSED;
   choir_outbox_push (&self->outbox, frame);
@@ -231,9 +235,17 @@ outbox_wake (ChoirOutbox *outbox)
 
   if (G_UNLIKELY (self->batch_timer != NULL) && self->state == STATE_OPEN)
     {
-      choir_timer_wheel_arm (self->profile->wheel, &self->batch_timer->timer,
-                             self->profile->batch_delay_us, batch_cb);
-      return;
+      if (outbox->n_frames < self->profile->batch_size)
+        {
+          /* asleep until the timer is due, but to be asked again by the next message */
+          outbox->flags &= ~CHOIR_OUTBOX_WOKEN;
+          if (!choir_timer_is_armed (&self->batch_timer->timer))
+            choir_timer_wheel_arm (self->profile->wheel, &self->batch_timer->timer,
+                                   self->profile->batch_delay_us, batch_cb);
+          return;
+        }
+
+      choir_timer_disarm (&self->batch_timer->timer);
     }
 
   choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
@@ -250,11 +262,21 @@ outbox_overflow (ChoirOutbox *outbox)
   if (self->profile->n_slow != NULL)
     *self->profile->n_slow += 1;
 
-  choir_outbox_drop_unsent (outbox);
+  choir_outbox_drop_unsent (outbox, self->transport->pending);
   choir_connection_close (self, CHOIR_CLOSE_SLOW_CONSUMER, "slow consumer");
 }
 
 static const ChoirOutboxFuncs outbox_funcs = { outbox_wake, outbox_overflow };
+
+/* Whether it is one message: every one is an object, so an array is a batch made before */
+static gboolean
+is_message (const ChoirFrame *frame)
+{
+  gsize len;
+  const guint8 *payload = choir_frame_get_payload (frame, &len);
+
+  return *choir_frame_get_data (frame) == (0x80 | CHOIR_OPCODE_TEXT) && len > 0 && *payload != '[';
+}
 
 /* The run of text frames from @first on that may go as one batch */
 static guint
@@ -266,7 +288,7 @@ count_batch (ChoirConnection *self, guint first, gsize *size)
     {
       ChoirFrame *frame = choir_outbox_get_frame (&self->outbox, first + n);
 
-      if (*choir_frame_get_data (frame) != (0x80 | CHOIR_OPCODE_TEXT))
+      if (!is_message (frame))
         break;
       *size += frame->len + 1;
     }
@@ -392,7 +414,7 @@ flush (ChoirConnection *self)
   if ((self->flags & FLAG_BLOCKED) || self->state == STATE_DEAD)
     return;
 
-  if ((self->flags & FLAG_BATCHING) && self->outbox.n_frames > 1)
+  if ((self->flags & FLAG_BATCHING) && self->outbox.n_frames > 1 && self->transport->pending == 0)
     join_messages (self);
 
   if (write_queue (self))
@@ -480,7 +502,31 @@ process (ChoirConnection *self, guint8 *data, gsize len)
       /* many questions in one read, each with a long answer: write before the limit is met */
       if (self->outbox.n_bytes > self->outbox.limits->max_bytes / 2)
         flush (self);
+
+      if (self->outbox.n_bytes > self->outbox.limits->max_bytes / 2 && self->state == STATE_OPEN &&
+          len > 0)
+        {
+          self->backlog = g_bytes_new (data, len);
+          self->flags |= FLAG_PAUSED;
+          return;
+        }
     }
+}
+
+/* What was read before the reading paused; FALSE if it pauses again */
+static gboolean
+process_backlog (ChoirConnection *self)
+{
+  g_autofree guint8 *data = NULL;
+  gsize len;
+
+  if (self->backlog == NULL)
+    return TRUE;
+
+  data = g_bytes_unref_to_data (g_steal_pointer (&self->backlog), &len);
+  process (self, data, len);
+
+  return !(self->flags & FLAG_PAUSED) && self->state != STATE_DEAD;
 }
 
 static void
@@ -488,6 +534,9 @@ read_some (ChoirConnection *self, gboolean ended)
 {
   guint8 *buffer = choir_reactor_get_buffer (self->profile->reactor);
   gboolean stream = choir_transport_is_stream (self->transport);
+
+  if (!process_backlog (self))
+    return;
 
   for (guint i = 0; i < READS_PER_TURN; i++)
     {
@@ -515,7 +564,8 @@ read_some (ChoirConnection *self, gboolean ended)
       self->heard_us = choir_clock_monotonic_us ();
       process (self, buffer, n);
 
-      if (self->state == STATE_DEAD || (n < CHOIR_REACTOR_BUFFER_SIZE && !stream && !ended))
+      if (self->state == STATE_DEAD || (self->flags & FLAG_PAUSED) ||
+          (n < CHOIR_REACTOR_BUFFER_SIZE && !stream && !ended))
         return;
     }
 
@@ -600,6 +650,8 @@ choir_connection_finalize (GObject *object)
 
   g_clear_pointer (&self->transport, choir_transport_free);
   g_clear_pointer (&self->late_pong, choir_frame_unref);
+  g_clear_pointer (&self->backlog, g_bytes_unref);
+  drop_batch_timer (self);
   choir_frame_parser_clear (&self->parser);
   choir_outbox_clear (&self->outbox);
 
