@@ -14,35 +14,6 @@ struct _ChoirRouter
   ChoirStats *stats;  /* borrowed */
 };
 
-/* Inbound types of protocol.md; contract D's upload.cancel arrives as task.request */
-static const char *const protocol_types[] = {
-  "auth",
-  "ping",
-  "heartbeat",
-  "subscribe",
-  "unsubscribe",
-  "publish",
-  "history",
-  "presence",
-  "chat.message",
-  "chat.typing",
-  "chat.chunk",
-  "task.request",
-  "task.cancel",
-  "task.pull",
-  "document.open",
-  "document.close",
-  "document.change",
-  "document.save",
-  "document.versions",
-  "document.at",
-  "cursor.position",
-  "selection.change",
-  "sync.request",
-  "session.reconnect",
-  NULL,
-};
-
 /* What the service answers and announces, counted by type as well */
 static const char *const answer_types[] = {
   "connection.established",
@@ -71,6 +42,13 @@ static const char *const reserved_types[] = {
   "error", "ping", "pong", "heartbeat", "sync.response", "user.presence", NULL,
 };
 
+/* Every type the protocol has, whether somebody handles it here or not */
+static const ChoirDialectInbound *
+get_protocol (void)
+{
+  return choir_dialect_get_table (choir_dialect_get (CHOIR_DIALECT_CHOIR))->inbound;
+}
+
 /**
  * choir_router_new:
  * @stats: where messages are counted; must outlive the router
@@ -85,8 +63,8 @@ choir_router_new (ChoirStats *stats)
   self->routes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   self->stats = stats;
 
-  for (guint i = 0; protocol_types[i] != NULL; i++)
-    choir_stats_add_type (stats, protocol_types[i]);
+  for (const ChoirDialectInbound *row = get_protocol (); row->external != NULL; row++)
+    choir_stats_add_type (stats, row->canonical);
 
   for (guint i = 0; answer_types[i] != NULL; i++)
     choir_stats_add_type (stats, answer_types[i]);
@@ -143,40 +121,11 @@ choir_router_lookup (ChoirRouter *self, const char *type)
 gboolean
 choir_router_knows (ChoirRouter *self, const char *type)
 {
-  return g_strv_contains (protocol_types, type);
-}
-
-static gboolean
-is_service_type (const char *type)
-{
-  /* first letters of the names below: most types need no closer look */
-  if (strchr ("acdehpstu", *type) == NULL)
-    return FALSE;
-
-  for (guint i = 0; reserved_prefixes[i] != NULL; i++)
-    if (g_str_has_prefix (type, reserved_prefixes[i]))
+  for (const ChoirDialectInbound *row = get_protocol (); row->external != NULL; row++)
+    if (strcmp (row->canonical, type) == 0)
       return TRUE;
 
-  return g_strv_contains (reserved_types, type);
-}
-
-/* A message without a row in a dialect's table goes out under its own type: that must not be one
- * which the contract's clients know as the service's */
-static GHashTable *
-collect_external_names (void)
-{
-  GHashTable *names = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
-    {
-      const ChoirDialectOutbound *row = choir_dialect_get_table (choir_dialect_get (i))->outbound;
-
-      for (; row->canonical != NULL; row++)
-        if (row->external != NULL && is_service_type (row->canonical))
-          g_hash_table_add (names, (char *) row->external);
-    }
-
-  return names;
+  return FALSE;
 }
 
 /**

@@ -184,7 +184,11 @@ configure_profiles (ChoirGateway *self)
       .user_data = self,
     };
 
+  /* what may come in there must also fit on its way back */
   self->echo_profile = self->profiles[CHOIR_DIALECT_CHOIR];
+  self->echo_outbox.max_bytes =
+    MAX (settings->outbox.max_bytes, 2 * self->echo_profile.frames.max_message);
+  self->echo_profile.outbox = &self->echo_outbox;
 }
 
 static char *

@@ -38,6 +38,7 @@ typedef struct
   ChoirForwardedPolicy *forwarded; /* (owned) */
   ChoirConnectionProfile profiles[CHOIR_N_DIALECTS];
   ChoirConnectionProfile echo_profile;
+  ChoirOutboxLimits echo_outbox;
   ChoirDeflatePolicy deflate;
   gint64 handshake_us;
   ChoirDialectId default_dialect;
