@@ -131,39 +131,6 @@ choir_router_knows (ChoirRouter *self, const char *type)
 static gboolean
 is_service_type (const char *type)
 {
-  /* first letters of the names above: most types need no closer look */
-  if (strchr ("acdehpstu", *type) == NULL)
-    return FALSE;
-
-  for (guint i = 0; reserved_prefixes[i] != NULL; i++)
-    if (g_str_has_prefix (type, reserved_prefixes[i]))
-      return TRUE;
-
-  return g_strv_contains (reserved_types, type);
-}
-
-/* A message without a row in a dialect's table goes out under its own type: that must not be one
- * which the contract's clients know as the service's */
-static GHashTable *
-collect_external_names (void)
-{
-  GHashTable *names = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
-    {
-      const ChoirDialectOutbound *row = choir_dialect_get_table (choir_dialect_get (i))->outbound;
-
-      for (; row->canonical != NULL; row++)
-        if (row->external != NULL && is_service_type (row->canonical))
-          g_hash_table_add (names, (char *) row->external);
-    }
-
-  return names;
-}
-
-static gboolean
-is_service_type (const char *type)
-{
   /* first letters of the names below: most types need no closer look */
   if (strchr ("acdehpstu", *type) == NULL)
     return FALSE;
