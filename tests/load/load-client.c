@@ -24,6 +24,8 @@
 #define FRAME_HEAD_MAX 14
 #define MESSAGE_MAX 65536
 #define SEND_TIMEOUT_MS 10000
+/* RFC 6455 section 7.1.5 */
+#define CODE_NONE 1005
 /* One source address has some 28,000 ports; a handful keeps reconnecting clients from running out
  */
 #define SOURCE_ADDRESSES 8
@@ -296,6 +298,13 @@ on_frame (LoadPool *self, LoadClient *client, int opcode, const guint8 *payload,
     on_text (self, client, (const char *) payload, len);
   else if (opcode == OPCODE_PING)
     send_frame (client, OPCODE_PONG, payload, len);
+  else if (opcode == OPCODE_CLOSE && self->handlers.closing != NULL)
+    {
+      guint code = len >= 2 ? (guint) payload[0] << 8 | payload[1] : CODE_NONE;
+
+      send_frame (client, OPCODE_CLOSE, payload, MIN (len, 2));
+      self->handlers.closing (client, code, self->user_data);
+    }
   else if (opcode == OPCODE_CLOSE)
     {
       if (len >= 2)

@@ -59,6 +59,9 @@ typedef struct
   void (*ready) (LoadClient *client, gpointer user_data);
   void (*text) (LoadClient *client, const char *text, gsize len, gpointer user_data);
   void (*closed) (LoadClient *client, gboolean failed, gpointer user_data);
+  /* (nullable): a close frame came, its code is 1005 if it had none. It has been answered, and
+   * `closed` follows when the server ends the connection; without this it follows at once */
+  void (*closing) (LoadClient *client, guint code, gpointer user_data);
 } LoadHandlers;
 
 typedef struct

@@ -61,16 +61,16 @@ class Server:
                 if line.startswith("listening on "):
                     self.port = int(line.rsplit(":", 1)[1])
                     return
-            raise RuntimeError(f"{self.name} did not start: {self._complaint()}")
+            raise RuntimeError(f"{self.name} did not start: {self.complaint()}")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise RuntimeError(f"{self.name} did not start: {self._complaint()}")
+        raise RuntimeError(f"{self.name} did not start: {self.complaint()}")
 
-    def _complaint(self):
+    def complaint(self):
         self._log.seek(0)
         return self._log.read()[-2000:].strip()
 
