@@ -174,4 +174,4 @@ def test_discovery_across_origins(browser, daemon, foreign_page):
     assert browser.page(foreign_page).run(fetch) == 'refused'
     allowed = browser.page(f'http://localhost:{daemon.port}/')
     # the playground's own policy allows connections to its server and by WebSocket only
-    assert allowed.run(f'fetch("/ws/config").then(r => r.json())')['websocket_config']['version'] == '1.0'
+    assert allowed.run('fetch("/ws/config").then(r => r.json())')['websocket_config']['version'] == '1.0'
