@@ -9,6 +9,7 @@
 #include "choir-admin.h"
 #include "choir-check.h"
 #include "choir-clock.h"
+#include "choir-container.h"
 #include "choir-gateway.h"
 #include "choir-hub.h"
 #include "choir-keys.h"
@@ -126,8 +127,7 @@ fill_directory (ChoirDaemon *self)
 static void
 status_cb (ChoirTimer *timer)
 {
-  ChoirDaemon *self =
-    (ChoirDaemon *) ((char *) timer - G_STRUCT_OFFSET (ChoirDaemon, status_timer));
+  ChoirDaemon *self = CHOIR_CONTAINER_OF (timer, ChoirDaemon, status_timer);
 
   choir_sd_notify ("STATUS=%u connections of %u users, %u channels",
                    choir_hub_get_n_sessions (self->hub), choir_hub_get_n_users (self->hub),
@@ -138,8 +138,7 @@ status_cb (ChoirTimer *timer)
 static void
 watchdog_cb (ChoirTimer *timer)
 {
-  ChoirDaemon *self =
-    (ChoirDaemon *) ((char *) timer - G_STRUCT_OFFSET (ChoirDaemon, watchdog_timer));
+  ChoirDaemon *self = CHOIR_CONTAINER_OF (timer, ChoirDaemon, watchdog_timer);
 
   choir_sd_notify ("WATCHDOG=1");
   choir_timer_wheel_arm (self->wheel, timer, self->watchdog_us, watchdog_cb);

@@ -6,6 +6,8 @@
 
 #include "choir-signals.h"
 
+#include "choir-container.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <signal.h>
@@ -48,7 +50,7 @@ choir_signals_block (void)
 static void
 signals_ready (ChoirWatch *watch, guint32 events)
 {
-  ChoirSignals *self = (ChoirSignals *) ((char *) watch - G_STRUCT_OFFSET (ChoirSignals, watch));
+  ChoirSignals *self = CHOIR_CONTAINER_OF (watch, ChoirSignals, watch);
   struct signalfd_siginfo info;
 
   while (read (watch->fd, &info, sizeof info) == sizeof info)

@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-container.h"
 #include "choir-error.h"
 #include "choir-payload.h"
 #include "choir-session.h"
@@ -55,7 +56,7 @@ close_due (ChoirHub *self, gint64 elapsed_us)
 static void
 tick_cb (ChoirTimer *timer)
 {
-  ChoirHub *self = (ChoirHub *) ((char *) timer - G_STRUCT_OFFSET (ChoirHub, drain_timer));
+  ChoirHub *self = CHOIR_CONTAINER_OF (timer, ChoirHub, drain_timer);
   gint64 elapsed_us = choir_clock_monotonic_us () - self->drain_start_us;
 
   if (elapsed_us >= self->settings.drain_us)

@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-container.h"
 #include "choir-error.h"
 #include "choir-handlers.h"
 #include "choir-names.h"
@@ -131,7 +132,7 @@ sweep_users (ChoirHub *self, gint64 now_us)
 static void
 sweep_cb (ChoirTimer *timer)
 {
-  ChoirHub *self = (ChoirHub *) ((char *) timer - G_STRUCT_OFFSET (ChoirHub, sweep_timer));
+  ChoirHub *self = CHOIR_CONTAINER_OF (timer, ChoirHub, sweep_timer);
   gint64 now_us = choir_clock_monotonic_us ();
 
   sweep_channels (self, now_us);

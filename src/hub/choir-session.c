@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-container.h"
 #include "choir-error.h"
 #include "choir-log.h"
 #include "choir-names.h"
@@ -197,8 +198,8 @@ check_authenticated (ChoirSession *self, gint64 now_us)
 static void
 timer_cb (ChoirTimer *timer)
 {
-  ChoirSession *self = (ChoirSession *) ((char *) timer - G_STRUCT_OFFSET (ChoirSession, timer));
-  g_autoptr (ChoirSession) guard = g_object_ref (self);
+  ChoirSession *self = CHOIR_CONTAINER_OF (timer, ChoirSession, timer);
+  G_GNUC_UNUSED g_autoptr (ChoirSession) guard = g_object_ref (self);
   gint64 now_us = choir_clock_monotonic_us ();
 
   if (self->claims == NULL)
@@ -281,7 +282,7 @@ choir_session_start (ChoirSession *self)
 void
 choir_session_end (ChoirSession *self, guint close_code)
 {
-  g_autoptr (ChoirSession) guard = g_object_ref (self);
+  G_GNUC_UNUSED g_autoptr (ChoirSession) guard = g_object_ref (self);
 
   if (self->flags & CHOIR_SESSION_ENDED)
     return;

@@ -6,6 +6,7 @@
 
 #include "choir-listener-private.h"
 
+#include "choir-container.h"
 #include "choir-http-guard.h"
 #include "choir-http-head.h"
 #include "choir-upgrade.h"
@@ -21,6 +22,9 @@
  * not an ordinary handshake, or one that can't be decided at once, goes to the HTTP server as if
  * nothing had happened.
  */
+
+/* Of a head that is refused */
+#define DRAIN_READS_MAX 8
 
 typedef struct
 {
@@ -65,7 +69,7 @@ drop (ChoirArrival *self)
 static void
 deadline_cb (ChoirTimer *timer)
 {
-  drop ((ChoirArrival *) ((char *) timer - G_STRUCT_OFFSET (ChoirArrival, timer)));
+  drop (CHOIR_CONTAINER_OF (timer, ChoirArrival, timer));
 }
 
 static GSocketConnection *
@@ -238,9 +242,11 @@ refuse_head (ChoirArrival *self, const char *status)
                     "Connection: close\r\n\r\n%s",
                     status, body_len, body);
 
-  /* unread bytes would turn our end into a reset, and the answer would be lost with it */
-  while (recv (self->watch.fd, buffer, CHOIR_REACTOR_BUFFER_SIZE, MSG_DONTWAIT) > 0)
-    ;
+  /* unread bytes would turn our end into a reset, and the answer would be lost with it; one who
+   * goes on sending for ever loses it */
+  for (guint i = 0; i < DRAIN_READS_MAX; i++)
+    if (recv (self->watch.fd, buffer, CHOIR_REACTOR_BUFFER_SIZE, MSG_DONTWAIT) <= 0)
+      break;
   send (self->watch.fd, answer, (gsize) len, MSG_NOSIGNAL | MSG_DONTWAIT);
   *choir_hub_get_stats (self->listener->gateway->hub)->rejected += 1;
   drop (self);
@@ -303,7 +309,7 @@ look (ChoirArrival *self, gboolean ended)
 static void
 watch_ready (ChoirWatch *watch, guint32 events)
 {
-  look ((ChoirArrival *) ((char *) watch - G_STRUCT_OFFSET (ChoirArrival, watch)),
+  look (CHOIR_CONTAINER_OF (watch, ChoirArrival, watch),
         (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 }
 
@@ -315,7 +321,7 @@ watch_flush (ChoirWatch *watch)
 static void
 watch_reap (ChoirWatch *watch)
 {
-  g_free ((char *) watch - G_STRUCT_OFFSET (ChoirArrival, watch));
+  g_free (CHOIR_CONTAINER_OF (watch, ChoirArrival, watch));
 }
 
 static const ChoirWatchFuncs watch_funcs = { watch_ready, watch_flush, watch_reap };
@@ -335,7 +341,7 @@ typedef struct
 static void
 tls_deadline_cb (ChoirTimer *timer)
 {
-  TlsArrival *self = (TlsArrival *) ((char *) timer - G_STRUCT_OFFSET (TlsArrival, timer));
+  TlsArrival *self = CHOIR_CONTAINER_OF (timer, TlsArrival, timer);
 
   shutdown (self->fd, SHUT_RDWR);
 }

@@ -7,6 +7,7 @@
 #include "choir-connection.h"
 
 #include "choir-clock.h"
+#include "choir-container.h"
 #include "choir-id.h"
 
 #include <string.h>
@@ -84,19 +85,19 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (ChoirConnection,
 static ChoirConnection *
 from_watch (ChoirWatch *watch)
 {
-  return (ChoirConnection *) ((char *) watch - G_STRUCT_OFFSET (ChoirConnection, watch));
+  return CHOIR_CONTAINER_OF (watch, ChoirConnection, watch);
 }
 
 static ChoirConnection *
 from_outbox (ChoirOutbox *outbox)
 {
-  return (ChoirConnection *) ((char *) outbox - G_STRUCT_OFFSET (ChoirConnection, outbox));
+  return CHOIR_CONTAINER_OF (outbox, ChoirConnection, outbox);
 }
 
 static ChoirConnection *
 from_timer (ChoirTimer *timer)
 {
-  return (ChoirConnection *) ((char *) timer - G_STRUCT_OFFSET (ChoirConnection, timer));
+  return CHOIR_CONTAINER_OF (timer, ChoirConnection, timer);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "choir-gateway.h"
 
 #include "choir-clock.h"
+#include "choir-container.h"
 #include "choir-error.h"
 #include "choir-session.h"
 #include "choir-upgrade.h"
@@ -20,8 +21,7 @@
 static void
 sweep_cb (ChoirTimer *timer)
 {
-  ChoirGateway *self =
-    (ChoirGateway *) ((char *) timer - G_STRUCT_OFFSET (ChoirGateway, sweep_timer));
+  ChoirGateway *self = CHOIR_CONTAINER_OF (timer, ChoirGateway, sweep_timer);
 
   choir_admission_sweep (self->admission, choir_clock_monotonic_us ());
   choir_timer_wheel_arm (self->wheel, timer, SWEEP_US, sweep_cb);

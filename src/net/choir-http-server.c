@@ -7,6 +7,7 @@
 #include "choir-http-private.h"
 
 #include "choir-clock.h"
+#include "choir-container.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -33,7 +34,7 @@ cut_off (ChoirHttpPeer *peer)
 static void
 deadline_cb (ChoirTimer *timer)
 {
-  cut_off ((ChoirHttpPeer *) ((char *) timer - G_STRUCT_OFFSET (ChoirHttpPeer, timer)));
+  cut_off (CHOIR_CONTAINER_OF (timer, ChoirHttpPeer, timer));
 }
 
 static void

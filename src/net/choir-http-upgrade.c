@@ -160,7 +160,7 @@ static gboolean
 check_handshake (SoupServerMessage *message)
 {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
-  const char *version = soup_message_headers_get_one (headers, "Sec-WebSocket-Version");
+  const char *version = soup_message_headers_get_list (headers, "Sec-WebSocket-Version");
   const char *keys = soup_message_headers_get_list (headers, "Sec-WebSocket-Key");
   g_autofree guchar *key = NULL;
   gsize len = 0;
@@ -177,7 +177,8 @@ check_handshake (SoupServerMessage *message)
   if (keys != NULL && strlen (keys) == 24)
     key = g_base64_decode (keys, &len);
 
-  if (len != 16 || soup_server_message_get_http_version (message) != SOUP_HTTP_1_1 ||
+  if (len != 16 || !g_str_equal (soup_server_message_get_method (message), "GET") ||
+      soup_server_message_get_http_version (message) != SOUP_HTTP_1_1 ||
       !soup_message_headers_header_contains (headers, "Upgrade", "websocket") ||
       !soup_message_headers_header_contains (headers, "Connection", "upgrade"))
     {

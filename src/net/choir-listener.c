@@ -6,6 +6,7 @@
 
 #include "choir-listener-private.h"
 
+#include "choir-container.h"
 #include "choir-error.h"
 #include "choir-log.h"
 
@@ -45,8 +46,7 @@ pause_all (ChoirListener *self)
 static void
 retry_cb (ChoirTimer *timer)
 {
-  ChoirListener *self =
-    (ChoirListener *) ((char *) timer - G_STRUCT_OFFSET (ChoirListener, retry_timer));
+  ChoirListener *self = CHOIR_CONTAINER_OF (timer, ChoirListener, retry_timer);
 
   for (guint i = 0; i < self->sockets->len; i++)
     {
@@ -136,8 +136,7 @@ accepted (ChoirListener *self, int fd, const struct sockaddr_storage *storage)
 static void
 listen_ready (ChoirWatch *watch, guint32 events)
 {
-  ChoirListenSocket *listening =
-    (ChoirListenSocket *) ((char *) watch - G_STRUCT_OFFSET (ChoirListenSocket, watch));
+  ChoirListenSocket *listening = CHOIR_CONTAINER_OF (watch, ChoirListenSocket, watch);
 
   for (guint i = 0; i < ACCEPTS_PER_TURN && !listening->paused; i++)
     {
