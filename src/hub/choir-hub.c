@@ -453,7 +453,12 @@ choir_hub_join_user (ChoirHub *self, const char *user_id, ChoirSession *session)
       g_hash_table_insert (self->users, user->id, user);
     }
   else if (user->n_sessions == 0)
-    *self->stats->reconnects += 1;
+    {
+      *self->stats->reconnects += 1;
+      choir_histogram_record (self->stats->reconnection,
+                              (choir_clock_monotonic_us () - user->left_us) /
+                                (double) G_USEC_PER_SEC);
+    }
 
   if (user->n_sessions == 0)
     *self->stats->users += 1;
@@ -469,8 +474,11 @@ choir_hub_leave_user (ChoirHub *self, ChoirUser *user, ChoirSession *session)
   choir_user_remove (user, session);
 
   /* the entry stays until the sweep, so that reconnecting does not refill the rate meter */
-  if (user->n_sessions == 0)
-    *self->stats->users -= 1;
+  if (user->n_sessions > 0)
+    return;
+
+  user->left_us = choir_clock_monotonic_us ();
+  *self->stats->users -= 1;
 }
 
 ChoirChannel *

@@ -41,6 +41,14 @@ labelled (ChoirStats *self,
     choir_counters_add (self->counters, kind, name, NULL, help, names), values);
 }
 
+static ChoirHistogram *
+seconds (ChoirStats *self, const char *name, const char *help, const double *bounds, guint n_bounds)
+{
+  return choir_counter_family_get_histogram (
+    choir_counters_add_histogram (self->counters, name, "seconds", help, NULL, bounds, n_bounds),
+    NULL);
+}
+
 static ChoirTypeStats *
 type_stats_new (ChoirStats *self, const char *type)
 {
@@ -153,11 +161,14 @@ init_connections (ChoirStats *self)
       labelled (self, CHOIR_GAUGE, "choir_dialect_connections", "Open connections by dialect",
                 "dialect", choir_dialect_get_table (choir_dialect_get (i))->name);
 
-  self->duration = choir_counter_family_get_histogram (
-    choir_counters_add_histogram (self->counters, "websocket_connection_duration_seconds",
-                                  "seconds", "Life of connections that ended", NULL,
-                                  duration_bounds, G_N_ELEMENTS (duration_bounds)),
-    NULL);
+  self->duration =
+    seconds (self, "websocket_connection_duration_seconds", "Life of connections that ended",
+             duration_bounds, G_N_ELEMENTS (duration_bounds));
+  self->reconnection =
+    seconds (self, "choir_reconnection_seconds", "From a user's last connection to the next",
+             duration_bounds, G_N_ELEMENTS (duration_bounds));
+  self->discovery = seconds (self, "choir_discovery_seconds", "Answering service discovery",
+                             latency_bounds, G_N_ELEMENTS (latency_bounds));
 }
 
 static void

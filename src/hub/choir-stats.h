@@ -52,6 +52,8 @@ typedef struct
   gint64 *not_recovered;
   gint64 *errors[CHOIR_N_ERRORS];
   ChoirHistogram *duration;
+  ChoirHistogram *reconnection;
+  ChoirHistogram *discovery;
   ChoirHistogram *fanout;
 } ChoirStats;
 

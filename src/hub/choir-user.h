@@ -21,6 +21,7 @@ struct _ChoirUser
 {
   ChoirSession **sessions; /* (owned array): oldest first */
   ChoirRateMeter meter;
+  gint64 left_us; /* monotonic: when the last session went; meaningless while there is one */
   guint32 n_sessions;
   guint32 capacity;
   char id[];

@@ -153,6 +153,7 @@ answer_discovery (ChoirGateway *gateway, SoupServerMessage *message)
 {
   const ChoirSettings *settings = choir_hub_get_settings (gateway->hub);
   const ChoirDialectSettings *limits = &settings->dialects[CHOIR_DIALECT_NETRA_SPEC];
+  gint64 begin_us = choir_clock_monotonic_us ();
   GString *body = g_string_new ("{\"websocket_config\":{\"version\":\"1.0\",\"features\":{");
 
   choir_payload_add_boolean (body, "json_first", TRUE);
@@ -182,6 +183,8 @@ answer_discovery (ChoirGateway *gateway, SoupServerMessage *message)
 
   g_string_append (body, "]}}");
   choir_http_answer_json (message, 200, body);
+  choir_histogram_record (choir_hub_get_stats (gateway->hub)->discovery,
+                          (choir_clock_monotonic_us () - begin_us) / (double) G_USEC_PER_SEC);
 }
 
 static void
