@@ -260,13 +260,12 @@ def test_plain_get_is_refused(server):
     refused(response, 400, 404, 426)
 
 
-def test_upgrade_after_a_plain_request_on_the_same_connection(server, choird):
+def test_a_plain_request_is_the_last_of_its_connection(server, choird):
     ws = server.connect()
     ws.send_raw(b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    assert ws.read_response().status == 200
-    assert ws.handshake(Handshake()).status == 101
-    ws.send_text('second')
-    ws.expect_echo(TEXT, 'second')
+    response = ws.read_response()
+    assert response.status == 200 and 'close' in response.tokens('connection')
+    assert ws.handshake(Handshake()) is None
 
 
 # 4.2.2 /subprotocol/ and 11.3.4

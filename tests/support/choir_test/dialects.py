@@ -148,7 +148,8 @@ class Jddb(Dialect):
     name = 'jddb'
     subprotocol = 'choir.v1.jddb'
     codes = None
-    first_type = 'document.open'
+    # document.open belongs to a version that serves documents
+    first_type = 'user.presence'
     ping = ({'type': 'ping', 'payload': {'pingId': 'p1'}, 'metadata': {}}, 'pong')
     document = 'test-doc'
 
@@ -179,7 +180,8 @@ class Jddb(Dialect):
         return message.get('type') in ('error', 'system.error')
 
     def authenticate(self, client, token):
-        client.wait_type('document.open')
+        presence = client.wait_type(self.first_type)['payload']
+        assert presence['event'] == 'state' and isinstance(presence['members'], list), presence
 
 
 class Reviewpoint(Dialect):
