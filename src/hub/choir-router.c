@@ -154,7 +154,7 @@ collect_external_names (void)
       const ChoirDialectOutbound *row = choir_dialect_get_table (choir_dialect_get (i))->outbound;
 
       for (; row->canonical != NULL; row++)
-        if (row->external != NULL && is_service_type (row->canonical))
+        if (row->external != NULL && *row->external != '\0' && is_service_type (row->canonical))
           g_hash_table_add (names, (char *) row->external);
     }
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define SECOND G_USEC_PER_SEC
+#define SECOND ((gint64) G_USEC_PER_SEC)
 
 /* With its quotes escaped, for fake_link_say() */
 static void

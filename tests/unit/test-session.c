@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define SECOND G_USEC_PER_SEC
+#define SECOND ((gint64) G_USEC_PER_SEC)
 /* Claims of a token that ends @s seconds after the frozen clock's start */
 #define EXPIRES(s) "\"exp\":" G_STRINGIFY (s)
 
