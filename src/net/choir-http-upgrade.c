@@ -19,7 +19,7 @@
 typedef struct
 {
   ChoirHttpServer *server;
-  SoupServerMessage *message; /* (owned) */
+  SoupServerMessage *message; /* (owned) (nullable): until the 101 is on its way */
   ChoirUpgrade *upgrade;      /* (owned) */
   GSocketAddress *key;        /* (owned): finds the peer, which may go while a token is verified */
 } Handshake;
@@ -27,7 +27,7 @@ typedef struct
 static void
 handshake_free (Handshake *self)
 {
-  g_object_unref (self->message);
+  g_clear_object (&self->message);
   g_object_unref (self->key);
   choir_upgrade_free (self->upgrade);
   g_free (self);
@@ -111,7 +111,7 @@ move_admission (ChoirHttpPeer *peer, ChoirUpgrade *upgrade)
 static void
 wrote_informational_cb (SoupServerMessage *message, gpointer user_data)
 {
-  g_autoptr (Handshake) self = user_data;
+  Handshake *self = user_data; /* until the handler's closure goes, at the end of this */
   ChoirHttpPeer *peer = g_hash_table_lookup (self->server->peers, self->key);
   g_autoptr (GIOStream) stream = NULL;
   g_autoptr (GByteArray) pipelined = NULL;
@@ -207,6 +207,12 @@ answer_plain_get (SoupServerMessage *message, const ChoirUpgrade *upgrade)
                                 "websocket");
 }
 
+static void
+handshake_closure_free (gpointer handshake, GClosure *closure)
+{
+  handshake_free (handshake);
+}
+
 /* The decision has been made */
 static void
 answer (Handshake *handshake)
@@ -235,8 +241,12 @@ answer (Handshake *handshake)
     }
 
   accept_handshake (message, self->upgrade);
-  g_signal_connect (message, "wrote-informational", G_CALLBACK (wrote_informational_cb),
-                    g_steal_pointer (&self));
+
+  /* a client that has gone never gets its 101: then the handshake goes with the message, which it
+   * must not keep alive */
+  g_clear_object (&self->message);
+  g_signal_connect_data (message, "wrote-informational", G_CALLBACK (wrote_informational_cb),
+                         g_steal_pointer (&self), handshake_closure_free, 0);
 }
 
 static void

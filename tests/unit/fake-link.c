@@ -20,7 +20,7 @@ write_file (const char *file, const char *text)
 {
   g_autoptr (GError) error = NULL;
 
-  g_file_set_contents_full (file, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error);
+  g_file_set_contents_full (file, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error);
   g_assert_no_error (error);
 }
 
