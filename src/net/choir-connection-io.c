@@ -11,8 +11,9 @@
 
 #include <sys/epoll.h>
 
-/* Reads of one connection in a turn, so that a fast sender does not keep the others waiting */
-#define READS_PER_TURN 4
+/* Reads of one connection in a turn: one, so that a fast sender does not keep the others waiting;
+ * more only for a peer that has said its last words */
+#define READS_AT_END 4
 #define IOV_MAX_OURS 64
 /* Pings answered one by one until the outbox has run empty; of more only the last is answered, as
  * RFC 6455 5.5.3 allows */
@@ -361,15 +362,16 @@ process_backlog (ChoirConnection *self)
 }
 
 static void
-read_some (ChoirConnection *self, gboolean ended)
+read_some (ChoirConnection *self)
 {
+  gboolean ended = (self->flags & CHOIR_CONNECTION_ENDED) != 0;
   guint8 *buffer = choir_reactor_get_buffer (self->profile->reactor);
   gboolean stream = choir_transport_is_stream (self->transport);
 
   if (!process_backlog (self))
     return;
 
-  for (guint i = 0; i < READS_PER_TURN; i++)
+  for (guint i = 0; i < (ended ? READS_AT_END : 1); i++)
     {
       gssize n;
 
@@ -426,9 +428,12 @@ choir_connection_ready (ChoirWatch *watch, guint32 events)
         return;
     }
 
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    self->flags |= CHOIR_CONNECTION_ENDED;
+
   if (events == 0 || stream || (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
     if (!(self->flags & CHOIR_CONNECTION_PAUSED))
-      read_some (self, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+      read_some (self);
 }
 
 /* What a fan-out does to most of its subscribers: one whole frame, nothing before and nothing

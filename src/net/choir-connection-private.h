@@ -29,6 +29,7 @@ typedef enum
   CHOIR_CONNECTION_BATCHING = 1 << 4,
   CHOIR_CONNECTION_ADDRESS = 1 << 5, /* none on a unix socket */
   CHOIR_CONNECTION_COUNTED = 1 << 6, /* the admission has counted it for its address */
+  CHOIR_CONNECTION_ENDED = 1 << 7,   /* nothing will announce the end again: read until it comes */
 } ChoirConnectionFlags;
 
 /* Few connections have one, so it is not part of all */

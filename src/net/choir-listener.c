@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_TURN 64
+#define ACCEPTS_PER_TURN 8
 /* First inherited descriptor, sd_listen_fds(3) */
 #define LISTEN_FDS_START 3
 /* When the kernel or the admission has no room */

@@ -164,6 +164,15 @@ run_requeued (ChoirReactor *self)
              self->requeued.n * sizeof *self->requeued.items);
 }
 
+/* More has come for one that has not read all there was: its turn is still to come, and it gets no
+ * second one before the others' first */
+static gboolean
+is_waiting (const ChoirWatch *watch, guint32 events)
+{
+  return (watch->state & CHOIR_WATCH_REQUEUED) != 0 &&
+         (events & ~(guint32) (EPOLLIN | EPOLLOUT)) == 0;
+}
+
 static gboolean
 source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
@@ -172,17 +181,21 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 
   self->n_turns++;
 
-  if (self->requeued.n > 0)
-    run_requeued (self);
-
   n = epoll_wait (self->epoll_fd, self->events, EVENTS_PER_TURN, 0);
   for (int i = 0; i < n; i++)
     {
       ChoirWatch *watch = self->events[i].data.ptr;
 
       /* killed by an earlier event of this very batch; its memory stays until the turn's end */
-      if (!(watch->state & CHOIR_WATCH_DEAD))
+      if (!(watch->state & CHOIR_WATCH_DEAD) && !is_waiting (watch, self->events[i].events))
         watch->funcs->ready (watch, self->events[i].events);
+    }
+
+  if (self->requeued.n > 0)
+    {
+      /* those who asked for little have their answers before the others ask for more */
+      flush_some (self);
+      run_requeued (self);
     }
 
   end_turn (self);
