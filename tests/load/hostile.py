@@ -8,7 +8,8 @@ For each attack a fresh daemon has one core. On the other, twenty well-behaved s
 (choir-bystander, which goes before the attackers there), first in calm, then while the attack of hostile_attacks.py
 lasts. Exits 1 if the daemon died, does not accept afterwards, let a bystander wait in vain, held more memory than the
 attack may cost, or did not do what it should to the attacker. That p99 stays below three times that of the calm is
-reported, and demanded with --strict: on a machine of two cores the attackers' share of the kernel is in it.
+reported, and demanded with --strict: on a machine of two cores the attackers' share of the kernel is in it, as the
+row `elsewhere` shows, where as much is sent, but not to the daemon.
 """
 
 import argparse
@@ -26,9 +27,12 @@ TARGET_RATIO = 3
 ATTACK_TIMEOUT = 90
 
 Attack = namedtuple("Attack", "memory_mib settings before", defaults=((), ()))
+# Other processes of the machine are not what is measured
+FIRST = ("nice", "-n", "-20")
 
 # How much memory each may cost at its height, and what the daemon is told besides
 LIMITS = {
+    "(elsewhere)": Attack(4),
     # a hundred messages of 40 KB are kept, and ten queues of 1 MiB share theirs
     "silent reader": Attack(32, ("sanitize.max-string=100000",)),
     "aborted upgrades": Attack(8),
@@ -136,7 +140,7 @@ class Field:
         limits = LIMITS[name]
         state = State()
         try:
-            with state.choird(self.choird, *limits.before, core=self.core,
+            with state.choird(self.choird, *FIRST, *limits.before, core=self.core,
                               extra=[RATE, *limits.settings]) as server:
                 try:
                     self.fight(result, server, state)
@@ -154,7 +158,7 @@ class Field:
 
     def fight(self, result, server, state):
         port, pid = str(server.port), server.process.pid
-        attack = ["/usr/bin/python3", os.path.join(HERE, "hostile_attacks.py"), result.name, port, state.key,
+        attack = [*FIRST, "/usr/bin/python3", os.path.join(HERE, "hostile_attacks.py"), result.name, port, state.key,
                   str(self.seconds)]
         stand_by = [self.bystander, "--port", port, "--key", state.key, "-n", "20", "--rate", "50"]
         with Helper(stand_by, self.load_core) as bystander, Helper(attack, self.load_core) as attacker:
@@ -207,7 +211,7 @@ def main():
     parser.add_argument("attack", nargs="*", help="default: all, " + ", ".join(ATTACKS))
     parser.add_argument("--strict", action="store_true", help="a ratio above the target is a failure")
     parser.add_argument("--seconds", type=float, default=4, help="how long an attack lasts (default: 4)")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     unknown = set(options.attack) - set(ATTACKS)
     if unknown:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")

@@ -272,7 +272,28 @@ def slowloris(target, seconds):
     yield f"half_heads={len(socks)} ended={ended}"
 
 
+# No attack: the same kind of traffic between two other processes shows what is the machine's share
+
+def elsewhere(target, seconds):
+    listening = socket.create_server(("127.0.0.1", 0))
+    if os.fork() == 0:
+        sink, _ = listening.accept()
+        while sink.recv(CHUNK * 4):
+            pass
+        os._exit(0)
+    sock = socket.create_connection(listening.getsockname())
+    data = build_frame(PING, b"p" * 125, mask=MASK) * 500
+    yield
+    sent = 0
+    for _ in until(seconds):
+        sent += sock.send(data)
+    sock.close()
+    os.wait()
+    yield f"mib={sent / MIB:.0f}"
+
+
 ATTACKS = {
+    "(elsewhere)": elsewhere,
     "silent reader": silent_reader,
     "aborted upgrades": aborted_upgrades,
     "descriptors": descriptors,
