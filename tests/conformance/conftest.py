@@ -23,7 +23,11 @@ SETTINGS = {
     'protocol.heartbeat-interval': '10m',
     'protocol.idle-timeout': '10m',
     'server.handshake-timeout': '2m',
+    'server.max-connections-per-user': '1000',
 }
+
+# The daemon may not have seen yet that the clients of the test before are gone
+CONFIG = '[dialect reviewpoint]\nmax-connections-per-user=1000\n'
 
 
 class Server:
@@ -42,7 +46,7 @@ class Server:
             self._start()
 
     def _start(self):
-        self.daemon = Daemon(self._settings).start()
+        self.daemon = Daemon(self._settings, config=CONFIG).start()
 
     @property
     def address(self):

@@ -44,6 +44,10 @@ class TapReporter:
         for line in details.splitlines():
             self._print(f'# {line}')
 
+    def pytest_addoption(self, parser):
+        # the terminal's, which is not loaded; the explanations of failed assertions ask for it
+        parser.getgroup('tap').addoption('--verbose', dest='verbose', type=int, default=1)
+
     def pytest_runtest_logreport(self, report):
         kept = self._pending.setdefault(report.nodeid, {'details': '', 'skip': None})
         if report.failed or getattr(report, 'wasxfail', None) is not None:
