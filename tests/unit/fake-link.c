@@ -7,6 +7,7 @@
 #include "fake-link.h"
 
 #include "choir-clock.h"
+#include "choir-container.h"
 #include "choir-id.h"
 
 #include <glib/gstdio.h>
@@ -266,7 +267,7 @@ wake (ChoirOutbox *outbox)
 static void
 overflow (ChoirOutbox *outbox)
 {
-  FakeLink *self = (FakeLink *) ((char *) outbox - G_STRUCT_OFFSET (FakeLink, outbox));
+  FakeLink *self = CHOIR_CONTAINER_OF (outbox, FakeLink, outbox);
 
   self->n_overflows++;
   close_link (CHOIR_LINK (self), 4008, "Slow consumer");

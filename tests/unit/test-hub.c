@@ -164,7 +164,6 @@ test_permissions (void)
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       FakeLink *link = links[rows[i].who];
-      g_autofree char *answer = NULL;
 
       g_test_message ("row %u", i);
       if (rows[i].publish)
@@ -492,7 +491,7 @@ test_capacity (void)
   g_autoptr (FakeHub) hub =
     fake_hub_new ("[server]\nmax-connections=3\n[dialect jddb]\nmax-connections=1\n");
   g_autoptr (FakeLink) first = fake_link_open (hub, CHOIR_DIALECT_JDDB, "a", NULL, NULL);
-  g_autoptr (FakeLink) second = fake_link_join (hub, "b");
+  G_GNUC_UNUSED g_autoptr (FakeLink) second = fake_link_join (hub, "b");
   g_autoptr (FakeLink) third = NULL;
 
   g_assert_cmpint (choir_hub_admit (hub->hub, CHOIR_DIALECT_JDDB, NULL), ==, CHOIR_ADMIT_FULL);
@@ -588,7 +587,8 @@ test_sweep_users (void)
 {
   g_autoptr (FakeHub) hub = fake_hub_new ("[dialect netra-spec]\nrate=2/60s\n");
   g_autoptr (FakeLink) link = fake_link_open (hub, CHOIR_DIALECT_NETRA_SPEC, "alice", NULL, NULL);
-  g_autoptr (FakeLink) quiet = fake_link_open (hub, CHOIR_DIALECT_NETRA_SPEC, "bob", NULL, NULL);
+  G_GNUC_UNUSED g_autoptr (FakeLink) quiet =
+    fake_link_open (hub, CHOIR_DIALECT_NETRA_SPEC, "bob", NULL, NULL);
 
   fake_link_say (link, "{\"type\":\"ping\"}");
   fake_link_end (link, 1000);
