@@ -44,7 +44,8 @@ choir_json_scanner_init (ChoirJsonScanner *self,
                          gsize len,
                          const ChoirJsonLimits *limits)
 {
-  self->start = self->p = (const guint8 *) text;
+  /* an empty text may have no address, and none must be reckoned from that */
+  self->start = self->p = (const guint8 *) (len > 0 ? text : "");
   self->end = self->start + len;
   self->expected = NULL;
   self->max_string = limits->max_string;

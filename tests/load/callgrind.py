@@ -18,8 +18,8 @@ SUBSCRIBERS = 1000
 FEW_SUBSCRIBERS = 100
 PUBLICATIONS = (20, 60)
 PINGS = (500, 1500)
-DELIVERY_BUDGET = int(os.environ.get("CHOIR_DELIVERY_BUDGET", "300"))
-PING_BUDGET = int(os.environ.get("CHOIR_PING_BUDGET", "8000"))
+DELIVERY_BUDGET = int(os.environ.get("CHOIR_TEST_DELIVERY_BUDGET", "300"))
+PING_BUDGET = int(os.environ.get("CHOIR_TEST_PING_BUDGET", "8000"))
 TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 

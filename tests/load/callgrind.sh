@@ -9,7 +9,7 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 build=$here/../../_build/release
 
-if [ "${CHOIR_SANITIZED:-none}" != none ]; then
+if [ "${CHOIR_TEST_SANITIZED:-none}" != none ]; then
   echo "1..0 # SKIP instructions mean nothing under a sanitizer"
   exit 0
 fi

@@ -21,6 +21,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def clean_environment():
+    """What a server is started with: nothing of ours that choird would take for a setting."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CHOIR_")}
+
+
 class Server:
     """One server process; `with` starts and ends it. It says `listening on ADDRESS:PORT`, or `port`
     is given and answers once it is up."""
@@ -40,7 +45,7 @@ class Server:
         self._log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             self._command, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            env={**os.environ, **(self._env or {})}, preexec_fn=self._pin)
+            env={**clean_environment(), **(self._env or {})}, preexec_fn=self._pin)
         try:
             self._wait_until_up()
         except BaseException:

@@ -326,19 +326,18 @@ test_encode (void)
 static void
 test_encode_defaults (void)
 {
-  ChoirMessage message = { .type = "say \"hi\"", .wall_us = WALL_US };
+  ChoirMessage message = { .type = "say.hi", .wall_us = WALL_US };
   g_autoptr (GString) text = g_string_new (NULL);
   const ChoirDialect *choir = choir_dialect_get (CHOIR_DIALECT_CHOIR);
 
   choir_id_seed (1);
   g_assert_true (choir_envelope_append (choir, &message, text));
   choir_id_seed (0);
-  g_assert_true (
-    g_str_has_prefix (text->str, "{\"type\":\"say \\\"hi\\\"\",\"payload\":{},\"id\":\""));
+  g_assert_true (g_str_has_prefix (text->str, "{\"type\":\"say.hi\",\"payload\":{},\"id\":\""));
   /* {..."id":"UUID","timestamp":"..."}: no correlation, no channel */
   g_assert_true (g_str_has_suffix (text->str, "\",\"timestamp\":\"2026-01-08T10:30:00.123Z\"}"));
   g_assert_cmpuint (text->len, ==,
-                    strlen ("{\"type\":\"say \\\"hi\\\"\",\"payload\":{},\"id\":\"\",\"timestamp\":"
+                    strlen ("{\"type\":\"say.hi\",\"payload\":{},\"id\":\"\",\"timestamp\":"
                             "\"2026-01-08T10:30:00.123Z\"}") +
                       CHOIR_ID_SIZE - 1);
 

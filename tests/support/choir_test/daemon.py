@@ -97,8 +97,8 @@ def find_binary():
 
 
 def is_sanitized():
-    """Whether choird carries AddressSanitizer: its memory figures are then a multiple. CHOIR_SANITIZED=0/1 decides."""
-    forced = os.environ.get('CHOIR_SANITIZED')
+    """Whether choird carries AddressSanitizer: its memory figures are then a multiple. CHOIR_TEST_SANITIZED=0/1 decides."""
+    forced = os.environ.get('CHOIR_TEST_SANITIZED')
     if forced is not None:
         return forced not in ('', '0', 'no')
     with open(find_binary(), 'rb') as binary:
