@@ -5,6 +5,9 @@
 # CPU time per message beside the least a server can do, and beside other servers:
 #   sh tests/load/run.sh [quick]
 # quick takes at most five minutes. The servers compared with that can't be installed are left out.
+# Two other figures, each in a minute:
+#   sh tests/load/run.sh hold        10,000 connections, a broadcast, a graceful end
+#   sh tests/load/run.sh hostile     what attackers cost everybody else
 
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -18,6 +21,16 @@ export PATH
 
 # shellcheck disable=SC2086 # a list of words
 ensure_packages $PACKAGES_BUILD $PACKAGES_RUN libjansson-dev
+case ${1-} in hold | hostile)
+  ensure_packages python3-jwt python3-cryptography
+  echo "Building $build"
+  CC=gcc sh "$here/build.sh" "$build"
+  test=$1
+  shift
+  [ "$test" = hold ] && set -- "$build/tests/load/choir-hold" "$@"
+  exec /usr/bin/python3 "$here/$test.py" "$build/src/daemon/choird" "$@"
+  ;;
+esac
 ensure_packages nginx libnginx-mod-nchan python3-fastapi python3-uvicorn ||
   echo "Some of the servers compared with are missing" >&2
 if [ ! -d "$here/peers/node_modules/ws" ]; then
