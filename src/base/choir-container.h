@@ -10,4 +10,4 @@
 
 /* @pointer is the address of @member in a @type */
 #define CHOIR_CONTAINER_OF(pointer, type, member)                                                  \
-  ((type *) (gpointer) ((char *) (pointer) - G_STRUCT_OFFSET (type, member)))
+  ((type *) (gpointer) ((char *) (pointer) -G_STRUCT_OFFSET (type, member)))

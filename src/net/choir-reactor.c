@@ -12,7 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define EVENTS_PER_TURN 512
+#define EVENTS_PER_TURN 128
 /* One flush must not keep input waiting: 1,024 writes are about 4 ms */
 #define FLUSHES_PER_TURN 1024
 

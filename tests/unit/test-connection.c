@@ -378,6 +378,54 @@ test_end_of_stream (Fixture *self, gconstpointer data)
   g_assert_cmpstr (self->log->str, ==, "t:last;closed 1006;");
 }
 
+/* More than one turn reads lies before the end, and no edge tells of the end again */
+static void
+test_end_of_stream_behind_much (Fixture *self, gconstpointer data)
+{
+  g_autofree char *text = g_strnfill (10000, 'm');
+  g_autoptr (GByteArray) bytes = stream_new ();
+  int size = 1024 * 1024;
+  guint n = 0;
+
+  g_assert_cmpint (setsockopt (self->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), ==, 0);
+  stream_append_text (bytes, FIN | CHOIR_OPCODE_TEXT, text);
+  while (send (self->fd, bytes->data, bytes->len, MSG_NOSIGNAL) == (gssize) bytes->len)
+    n++;
+  g_assert_cmpuint (n * bytes->len, >, CHOIR_REACTOR_BUFFER_SIZE);
+
+  hang_up (self);
+  g_assert_null (self->connection);
+  g_assert_cmpuint (self->log->len, ==,
+                    n * strlen ("t:mmmmmmmmmmmmmmmmmmmm;") + strlen ("closed 1006;"));
+}
+
+/* The end comes while nothing is read, because the answers are not fetched */
+static void
+test_end_of_stream_while_paused (Fixture *self, gconstpointer data)
+{
+  g_autofree char *text = g_strnfill (200, 'q');
+  g_autoptr (GByteArray) bytes = stream_new ();
+  guint n_sent = 0, n_answers = 0;
+
+  self->answer_size = 2000;
+  stream_append_text (bytes, FIN | CHOIR_OPCODE_TEXT, text);
+  while (n_sent < 2000 && send (self->fd, bytes->data, bytes->len, 0) == (gssize) bytes->len)
+    {
+      n_sent++;
+      iterate ();
+    }
+  g_assert_cmpuint (n_sent, <, 2000);
+  g_assert_cmpint (shutdown (self->fd, SHUT_WR), ==, 0);
+  iterate ();
+
+  /* it is heard once reading goes on; answers that did not fit by then are the peer's loss */
+  for (char *frame; (frame = next_frame (self)) != NULL; n_answers++)
+    g_free (frame);
+  g_assert_cmpuint (n_answers, >, 0);
+  g_assert_null (self->connection);
+  g_assert_true (g_str_has_suffix (self->log->str, ";closed 1006;"));
+}
+
 static void
 test_abort (Fixture *self, gconstpointer data)
 {
@@ -740,6 +788,8 @@ main (int argc, char **argv)
   ADD ("close/server", test_server_closes);
   ADD ("close/deadline", test_close_deadline);
   ADD ("end-of-stream", test_end_of_stream);
+  ADD ("end-of-stream-behind-much", test_end_of_stream_behind_much);
+  ADD ("end-of-stream-while-paused", test_end_of_stream_while_paused);
   ADD ("abort", test_abort);
   ADD ("held-on", test_held_on);
   ADD ("faults", test_faults);
