@@ -340,10 +340,7 @@ choir_channel_is_disposable (const ChoirChannel *self)
 gboolean
 choir_channel_can_recover (const ChoirChannel *self, const char *epoch, guint64 offset)
 {
-  /* a channel in which nothing was ever said has the same past in every epoch */
-  if (self->offset == 0 && offset == 0)
-    return TRUE;
-
+  /* even at offset 0: in another epoch something may have been said since, and been lost */
   if (strcmp (self->epoch, epoch) != 0 || offset > self->offset)
     return FALSE;
 

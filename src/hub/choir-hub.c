@@ -330,8 +330,9 @@ choir_hub_admit (ChoirHub *self, ChoirDialectId dialect, const char *user_id)
 
   user = choir_hub_find_user (self, user_id);
 
-  return user != NULL && user->n_sessions >= settings->max_per_user ? CHOIR_ADMIT_USER_FULL
-                                                                    : CHOIR_ADMIT_OK;
+  return user != NULL && choir_user_count_staying (user) >= settings->max_per_user
+           ? CHOIR_ADMIT_USER_FULL
+           : CHOIR_ADMIT_OK;
 }
 
 guint

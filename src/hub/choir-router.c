@@ -33,9 +33,9 @@ static const char *const answer_types[] = {
 };
 
 /* What only the service itself says: a client that could publish these could pretend to be it */
-static const char *const reserved_prefixes[] = {
-  "auth",     "connection.", "subscription.", "publish", "history",  "presence",
-  "document", "task",        "system.",       "session", "conflict", NULL,
+static const char *const reserved_families[] = {
+  "auth",     "connection", "subscription", "publish", "history",  "presence",
+  "document", "task",       "system",       "session", "conflict", NULL,
 };
 
 static const char *const reserved_types[] = {
@@ -135,8 +135,9 @@ is_service_type (const char *type)
   if (strchr ("acdehpstu", *type) == NULL)
     return FALSE;
 
-  for (guint i = 0; reserved_prefixes[i] != NULL; i++)
-    if (g_str_has_prefix (type, reserved_prefixes[i]))
+  for (guint i = 0; reserved_families[i] != NULL; i++)
+    if (strncmp (type, reserved_families[i], strcspn (type, ".")) == 0 &&
+        strlen (reserved_families[i]) == strcspn (type, "."))
       return TRUE;
 
   return g_strv_contains (reserved_types, type);

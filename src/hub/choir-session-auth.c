@@ -39,24 +39,12 @@ evict_oldest (ChoirSession *self)
                        "Replaced by a newer connection of the same user");
 }
 
-static guint
-count_staying (ChoirUser *user)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < user->n_sessions; i++)
-    if (!(user->sessions[i]->flags & CHOIR_SESSION_CLOSING))
-      n++;
-
-  return n;
-}
-
 static gboolean
 join_user (ChoirSession *self, const char *user_id, GError **error)
 {
   const ChoirDialectSettings *settings = choir_session_get_settings (self);
   ChoirUser *known = choir_hub_find_user (self->hub, user_id);
-  guint n = known != NULL ? count_staying (known) : 0;
+  guint n = known != NULL ? choir_user_count_staying (known) : 0;
 
   if (settings->max_per_user > 0 && n >= settings->max_per_user &&
       settings->per_user_policy == CHOIR_PER_USER_REJECT)
@@ -101,7 +89,9 @@ choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **e
   choir_claims_ref (claims);
   g_clear_pointer (&self->claims, choir_claims_unref);
   self->claims = claims;
-  self->flags &= ~CHOIR_SESSION_WARNED;
+  self->flags &= ~(CHOIR_SESSION_WARNED | CHOIR_SESSION_LATE);
+  if (choir_claims_get_expiry_us (claims) <= choir_clock_wall_us ())
+    self->flags |= CHOIR_SESSION_LATE;
 
   for (guint i = self->n_subscriptions; i-- > 0;)
     {

@@ -303,6 +303,12 @@ choir_session_release_held (ChoirSession *self)
 {
   gint64 now_us = choir_clock_monotonic_us ();
 
+  /* a token among them ends here as well: the loop that is under way goes on */
+  if (self->flags & CHOIR_SESSION_RELEASING)
+    return;
+
+  self->flags |= CHOIR_SESSION_RELEASING;
+
   while (!(self->flags & CHOIR_SESSION_CLOSING) &&
          choir_session_get_held_due (self, now_us) <= now_us)
     {
@@ -312,4 +318,6 @@ choir_session_release_held (ChoirSession *self)
       handle_text (self, held->text, held->len, FALSE);
       now_us = choir_clock_monotonic_us ();
     }
+
+  self->flags &= ~CHOIR_SESSION_RELEASING;
 }

@@ -17,6 +17,8 @@ typedef enum
   CHOIR_SESSION_VERIFYING = 1 << 2, /* a token is being checked: messages wait */
   CHOIR_SESSION_WARNED = 1 << 3,    /* auth.expiring has been sent */
   CHOIR_SESSION_ENDED = 1 << 4,
+  CHOIR_SESSION_RELEASING = 1 << 5, /* messages that waited are being handled */
+  CHOIR_SESSION_LATE = 1 << 6,      /* its token was past its end, but within the leeway */
 } ChoirSessionFlags;
 
 /* A message that has to wait: for the rate limit, or for a token to be verified */

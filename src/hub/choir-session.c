@@ -116,6 +116,19 @@ choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *par
   return self;
 }
 
+/* When the token's time is over, wall clock; one that came within the leeway has the leeway's rest
+ */
+static gint64
+get_expiry_us (ChoirSession *self)
+{
+  gint64 expiry_us = choir_claims_get_expiry_us (self->claims);
+
+  if (expiry_us != G_MAXINT64 && (self->flags & CHOIR_SESSION_LATE))
+    expiry_us += choir_hub_get_settings (self->hub)->leeway_us;
+
+  return expiry_us;
+}
+
 static gint64
 earliest_due (ChoirSession *self, gint64 now_us)
 {
@@ -125,9 +138,9 @@ earliest_due (ChoirSession *self, gint64 now_us)
   if (self->claims == NULL)
     return MIN (due_us, self->opened_us + choir_hub_get_settings (self->hub)->auth_timeout_us);
 
-  if (choir_claims_get_expiry_us (self->claims) != G_MAXINT64)
+  if (get_expiry_us (self) != G_MAXINT64)
     {
-      gint64 left_us = choir_claims_get_expiry_us (self->claims) - choir_clock_wall_us ();
+      gint64 left_us = get_expiry_us (self) - choir_clock_wall_us ();
 
       if (!(self->flags & CHOIR_SESSION_WARNED))
         left_us -= EXPIRY_WARNING_US;
@@ -161,7 +174,7 @@ send_heartbeat (ChoirSession *self, gint64 now_us)
 static void
 check_expiry (ChoirSession *self)
 {
-  gint64 expiry_us = choir_claims_get_expiry_us (self->claims);
+  gint64 expiry_us = get_expiry_us (self);
   gint64 left_us = expiry_us == G_MAXINT64 ? G_MAXINT64 : expiry_us - choir_clock_wall_us ();
   g_autoptr (GString) payload = NULL;
 
@@ -249,7 +262,6 @@ choir_session_start (ChoirSession *self)
 
   self->flags |= CHOIR_SESSION_STARTED;
 
-  /* spread over the interval, so that clients who came together are not served together */
   self->heartbeat_due_us = self->opened_us + settings->heartbeat_us;
 
   if (self->claims != NULL)
@@ -313,6 +325,18 @@ void
 choir_session_set_hub_index (ChoirSession *self, guint index)
 {
   self->hub_index = index;
+}
+
+/**
+ * choir_session_is_closing:
+ * @self: a session
+ *
+ * Returns: whether it has been told to go
+ */
+gboolean
+choir_session_is_closing (ChoirSession *self)
+{
+  return (self->flags & CHOIR_SESSION_CLOSING) != 0;
 }
 
 ChoirHub *

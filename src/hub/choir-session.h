@@ -39,6 +39,7 @@ void choir_session_end (ChoirSession *self, guint close_code);
 guint choir_session_get_hub_index (ChoirSession *self);
 void choir_session_set_hub_index (ChoirSession *self, guint index);
 
+gboolean choir_session_is_closing (ChoirSession *self);
 ChoirHub *choir_session_get_hub (ChoirSession *self);
 ChoirLink *choir_session_get_link (ChoirSession *self);
 ChoirOutbox *choir_session_get_outbox (ChoirSession *self);

@@ -96,6 +96,7 @@ choir_settings_read (ChoirSettings *self, ChoirConfig *config, GError **error)
   self->outbox.max_bytes = choir_config_get_size (config, "protocol", "max-queue-bytes");
   self->require_auth = choir_config_get_boolean (config, "auth", "require-auth");
   self->auth_timeout_us = choir_config_get_duration_us (config, "auth", "auth-timeout");
+  self->leeway_us = choir_config_get_duration_us (config, "auth", "leeway");
   self->drain_us = choir_config_get_duration_us (config, "server", "drain-timeout");
   self->max_subscriptions = choir_config_get_uint (config, "session", "max-subscriptions");
   self->max_connections = choir_config_get_uint (config, "server", "max-connections");

@@ -47,6 +47,7 @@ typedef struct
   ChoirOutboxLimits outbox;
   gboolean require_auth;
   gint64 auth_timeout_us;
+  gint64 leeway_us;
   gint64 drain_us;
   guint max_subscriptions;
   guint max_connections;

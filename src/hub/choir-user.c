@@ -6,6 +6,8 @@
 
 #include "choir-user.h"
 
+#include "choir-session.h"
+
 #include <string.h>
 
 ChoirUser *
@@ -44,6 +46,24 @@ choir_user_add (ChoirUser *self, ChoirSession *session)
     }
 
   self->sessions[self->n_sessions++] = session;
+}
+
+/**
+ * choir_user_count_staying:
+ * @self: a user
+ *
+ * Returns: its sessions that have not been told to go: those that limits count
+ */
+guint
+choir_user_count_staying (const ChoirUser *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->n_sessions; i++)
+    if (!choir_session_is_closing (self->sessions[i]))
+      n++;
+
+  return n;
 }
 
 void

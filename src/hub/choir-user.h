@@ -30,6 +30,7 @@ struct _ChoirUser
 ChoirUser *choir_user_new (const char *id);
 void choir_user_free (ChoirUser *self);
 void choir_user_add (ChoirUser *self, ChoirSession *session);
+guint choir_user_count_staying (const ChoirUser *self);
 void choir_user_remove (ChoirUser *self, ChoirSession *session);
 
 G_END_DECLS

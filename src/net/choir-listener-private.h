@@ -30,6 +30,7 @@ struct _ChoirListener
   GCancellable *cancellable;    /* (owned): TLS handshakes under way */
   ChoirTimer retry_timer;
   guint n_handshakes;
+  gint64 warned_us; /* monotonic: when it was last said that there is no room; 0: never */
 };
 
 /* choir-listen-socket.c */

@@ -6,6 +6,7 @@
 
 #include "choir-listener-private.h"
 
+#include "choir-clock.h"
 #include "choir-container.h"
 #include "choir-error.h"
 #include "choir-log.h"
@@ -25,6 +26,7 @@
 #define LISTEN_FDS_START 3
 /* When the kernel or the admission has no room */
 #define RETRY_US (50 * 1000)
+#define WARNING_US (60 * G_USEC_PER_SEC)
 
 static void retry_cb (ChoirTimer *timer);
 
@@ -133,6 +135,19 @@ accepted (ChoirListener *self, int fd, const struct sockaddr_storage *storage)
     }
 }
 
+/* Every fifty milliseconds it is tried again, and as often it may fail */
+static void
+warn_once (ChoirListener *self)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+
+  if (self->warned_us != 0 && now_us - self->warned_us < WARNING_US)
+    return;
+
+  self->warned_us = now_us;
+  choir_log (CHOIR_LOG_LEVEL_WARNING, "no room for another connection, accepting pauses", NULL);
+}
+
 static void
 listen_ready (ChoirWatch *watch, guint32 events)
 {
@@ -151,8 +166,7 @@ listen_ready (ChoirWatch *watch, guint32 events)
         return;
       else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         {
-          choir_log (CHOIR_LOG_LEVEL_WARNING, "no room for another connection, accepting pauses",
-                     NULL);
+          warn_once (listening->listener);
           pause_all (listening->listener);
         }
     }

@@ -67,6 +67,10 @@ test_reserved (void)
     { "review.updated", FALSE },
     { "note", FALSE },
     { "pingpong", FALSE },
+    { "author.added", FALSE },
+    { "taskboard", FALSE },
+    { "task.completed", TRUE },
+    { "auth", TRUE },
     { "errors", FALSE },
     { "", FALSE },
   };

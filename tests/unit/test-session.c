@@ -167,6 +167,20 @@ test_expiry (void)
   g_assert_cmpstr (fake_link_get_close_reason (editor), ==, "Token expired");
 }
 
+/* A token past its end but within the leeway is good for the leeway's rest */
+static void
+test_expiry_in_leeway (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new ("[auth]\nleeway=30s\n");
+  g_autoptr (FakeLink) link =
+    fake_link_open (hub, CHOIR_DIALECT_CHOIR, "alice", EXPIRES (1699999990), NULL);
+
+  fake_hub_advance (hub, 19 * SECOND);
+  g_assert_cmpuint (fake_link_get_close_code (link), ==, 0);
+  fake_hub_advance (hub, 1100 * 1000);
+  g_assert_cmpuint (fake_link_get_close_code (link), ==, CHOIR_CLOSE_TOKEN_EXPIRED);
+}
+
 static void
 test_refresh (void)
 {
@@ -653,6 +667,7 @@ main (int argc, char **argv)
   ADD ("auth/bad-first-message", test_bad_first_message);
   ADD ("auth/bad-token", test_bad_token_canonical);
   ADD ("auth/expiry", test_expiry);
+  ADD ("auth/expiry-in-leeway", test_expiry_in_leeway);
   ADD ("auth/refresh", test_refresh);
   ADD ("auth/refresh-with-less", test_refresh_with_less);
   ADD ("auth/refresh-token-type", test_refresh_token_type);
