@@ -147,6 +147,7 @@ drop_oldest (ChoirChannel *self)
 {
   ChoirPost *post = self->posts[self->first_post];
 
+  self->n_bytes -= post_size (post);
   self->budget->n_bytes -= post_size (post);
   g_free (post);
   self->first_post = (self->first_post + 1) % self->posts_capacity;
@@ -219,6 +220,21 @@ choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription)
 }
 
 /**
+ * choir_channel_halve:
+ * @self: a channel
+ *
+ * Drops the older half of its log, by bytes.
+ */
+void
+choir_channel_halve (ChoirChannel *self)
+{
+  gsize target = self->n_bytes / 2;
+
+  while (self->n_posts > 0 && self->n_bytes > target)
+    drop_oldest (self);
+}
+
+/**
  * choir_channel_trim:
  * @self: a channel
  * @wall_us: now
@@ -269,6 +285,9 @@ make_room (ChoirChannel *self, gsize size)
   if (self->n_posts == self->ns->history_size)
     drop_oldest (self);
 
+  if (budget->n_bytes + size > budget->max_bytes && budget->reclaim != NULL)
+    budget->reclaim (budget->user_data);
+
   while (self->n_posts > 0 && budget->n_bytes + size > budget->max_bytes)
     drop_oldest (self);
 
@@ -310,6 +329,7 @@ choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 no
     grow_ring (self);
 
   post = post_new (message);
+  self->n_bytes += post_size (post);
   self->budget->n_bytes += post_size (post);
   self->posts[(self->first_post + self->n_posts++) % self->posts_capacity] = post;
 

@@ -39,6 +39,8 @@ typedef struct
 {
   gsize n_bytes;
   gsize max_bytes;
+  void (*reclaim) (gpointer user_data); /* (nullable): takes from whoever has most */
+  gpointer user_data;
 } ChoirHistoryBudget;
 
 /* Who hears a channel */
@@ -71,6 +73,7 @@ struct _ChoirChannel
   ChoirHistoryBudget *budget;      /* borrowed */
   ChoirSubscription **subscribers; /* (owned array) */
   ChoirPost **posts; /* (owned) (nullable): ring of the newest, oldest at @first_post */
+  gsize n_bytes;     /* of the budget */
   guint64 offset;    /* of the newest message; 0: none yet */
   gint64 touched_us; /* monotonic: last use */
   guint32 n_subscribers;
@@ -89,6 +92,7 @@ void choir_channel_add (ChoirChannel *self, ChoirSubscription *subscription);
 void choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription);
 
 guint64 choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 now_us);
+void choir_channel_halve (ChoirChannel *self);
 guint choir_channel_trim (ChoirChannel *self, gint64 wall_us);
 gboolean choir_channel_is_disposable (const ChoirChannel *self);
 const ChoirPost *choir_channel_get_post (const ChoirChannel *self, guint i);

@@ -31,6 +31,7 @@ struct _ChoirHub
   GHashTable *users;         /* (element-type utf8 ChoirUser) (owned) */
   GHashTable *channels;      /* (element-type utf8 ChoirChannel) (owned) */
   ChoirHistoryBudget history;
+  gint64 reclaimed_us; /* monotonic: when it was last made room; 0: never */
   guint dialect_sessions[CHOIR_N_DIALECTS];
   ChoirTimer sweep_timer;
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define SWEEP_US (30 * G_USEC_PER_SEC)
+#define RECLAIM_US (100 * 1000)
 
 G_DEFINE_FINAL_TYPE (ChoirHub, choir_hub, G_TYPE_OBJECT)
 
@@ -53,6 +54,30 @@ choir_hub_class_init (ChoirHubClass *klass)
   G_OBJECT_CLASS (klass)->finalize = choir_hub_finalize;
 }
 
+/* The budget of all logs is used up: whoever has most gives half of it. At most ten times a second,
+ * for it looks at every channel; in between a channel that grows drops its own oldest */
+static void
+reclaim_history (gpointer user_data)
+{
+  ChoirHub *self = user_data;
+  gint64 now_us = choir_clock_monotonic_us ();
+  ChoirChannel *largest = NULL;
+  GHashTableIter iter;
+  gpointer channel;
+
+  if (self->reclaimed_us != 0 && now_us - self->reclaimed_us < RECLAIM_US)
+    return;
+
+  self->reclaimed_us = now_us;
+  g_hash_table_iter_init (&iter, self->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &channel))
+    if (largest == NULL || ((ChoirChannel *) channel)->n_bytes > largest->n_bytes)
+      largest = channel;
+
+  if (largest != NULL)
+    choir_channel_halve (largest);
+}
+
 static void
 choir_hub_init (ChoirHub *self)
 {
@@ -64,6 +89,8 @@ choir_hub_init (ChoirHub *self)
   self->channels =
     g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) choir_channel_free);
   self->broadcaster = choir_broadcaster_new ();
+  self->history.reclaim = reclaim_history;
+  self->history.user_data = self;
 }
 
 static char *

@@ -695,6 +695,25 @@ test_history_budget (void)
   fake_link_expect (link, "subscription.confirmed", "payload.channels.0.recovered", "false", NULL);
 }
 
+/* One channel that takes all of it does not keep the others from having a log */
+static void
+test_history_fairness (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new ("[protocol]\nmax-history-bytes=64K\n");
+  g_autofree char *filler = g_strnfill (4000, 'x');
+  g_autofree char *payload = g_strdup_printf ("{\"t\":\"%s\"}", filler);
+
+  for (guint i = 0; i < 60; i++)
+    fake_hub_publish (hub, "chat:greedy", "note", payload);
+
+  fake_hub_advance (hub, 200 * 1000);
+  for (guint i = 0; i < 5; i++)
+    fake_hub_publish (hub, "chat:modest", "note", "{}");
+
+  g_assert_cmpuint (choir_hub_find_channel (hub->hub, "chat:modest")->n_posts, ==, 5);
+  g_assert_cmpuint (choir_hub_find_channel (hub->hub, "chat:greedy")->n_posts, >, 3);
+}
+
 static void
 test_shutdown (void)
 {
@@ -740,6 +759,7 @@ main (int argc, char **argv)
   ADD ("reload", test_reload);
   ADD ("reload/refused", test_reload_refused);
   ADD ("reload/namespace", test_reload_namespace);
+  ADD ("history/fairness", test_history_fairness);
   ADD ("shutdown", test_shutdown);
 
   return g_test_run ();
