@@ -57,6 +57,8 @@ link_timer (ChoirTimer **head, ChoirTimer *timer)
 static void
 unlink_timer (ChoirTimer *timer)
 {
+  g_assert (timer->prev_next != NULL);
+
   *timer->prev_next = timer->next;
   if (timer->next != NULL)
     timer->next->prev_next = timer->prev_next;

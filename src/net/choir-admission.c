@@ -111,15 +111,23 @@ take_rate (ChoirAdmission *self, const ChoirAddress *subject, gint64 now_us)
   return choir_rate_limiter_take (self->rates, text, now_us) == 0;
 }
 
+static Entry *
+add_entry (ChoirAdmission *self, const ChoirAddress *subject)
+{
+  Entry *entry = g_new0 (Entry, 1);
+
+  entry->address = *subject;
+  g_hash_table_add (self->entries, entry);
+
+  return entry;
+}
+
 static void
 count_in (ChoirAdmission *self, Entry *entry, const ChoirAddress *subject)
 {
   if (entry == NULL)
-    {
-      entry = g_new0 (Entry, 1);
-      entry->address = *subject;
-      g_hash_table_add (self->entries, entry);
-    }
+    entry = add_entry (self, subject);
+
   entry->count++;
 }
 

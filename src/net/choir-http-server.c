@@ -139,6 +139,13 @@ request_over_cb (SoupServer *soup, SoupServerMessage *message, gpointer user_dat
     arm_deadline (peer);
 }
 
+static gboolean
+is_websocket_path (ChoirGateway *gateway, const char *path)
+{
+  return (g_str_has_prefix (path, "/ws") && !g_str_equal (path, "/ws/config")) ||
+         g_strcmp0 (path, gateway->echo_path) == 0;
+}
+
 static void
 handler_cb (SoupServer *soup,
             SoupServerMessage *message,
@@ -171,9 +178,7 @@ handler_cb (SoupServer *soup,
       soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
                                     "GET, HEAD, OPTIONS");
     }
-  else if (g_str_has_prefix (path, "/ws") && !g_str_equal (path, "/ws/config"))
-    choir_http_upgrade (self, peer, message);
-  else if (self->gateway->echo_path != NULL && g_str_equal (path, self->gateway->echo_path))
+  else if (is_websocket_path (self->gateway, path))
     choir_http_upgrade (self, peer, message);
   else
     choir_http_answer_get (self, message, path);

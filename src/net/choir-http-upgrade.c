@@ -177,7 +177,7 @@ check_handshake (SoupServerMessage *message)
   if (keys != NULL && strlen (keys) == 24)
     key = g_base64_decode (keys, &len);
 
-  if (len != 16 || !g_str_equal (soup_server_message_get_method (message), "GET") ||
+  if (key == NULL || len != 16 || !g_str_equal (soup_server_message_get_method (message), "GET") ||
       soup_server_message_get_http_version (message) != SOUP_HTTP_1_1 ||
       !soup_message_headers_header_contains (headers, "Upgrade", "websocket") ||
       !soup_message_headers_header_contains (headers, "Connection", "upgrade"))

@@ -86,7 +86,7 @@ normalize_ipv6 (char *host)
   if (inet_pton (AF_INET6, host + 1, address) != 1)
     return FALSE;
   inet_ntop (AF_INET6, address, host + 1, HOST_MAX - 2);
-  strcat (host, "]");
+  g_strlcat (host, "]", HOST_MAX);
   return TRUE;
 }
 

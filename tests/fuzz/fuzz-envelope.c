@@ -5,6 +5,9 @@
 #include "config.h"
 
 #include "choir-envelope.h"
+#include "choir-names.h"
+
+#include <string.h>
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
@@ -81,7 +84,11 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 
   dialect = choir_dialect_get ((ChoirDialectId) (data[0] % CHOIR_N_DIALECTS));
   if (choir_envelope_parse (dialect, (const char *) data + 1, size - 1, &limits, &envelope, &error))
-    forward (&envelope);
+    {
+      /* what is sent has a type that was checked, whoever asked for it */
+      if (choir_name_is_identifier (envelope.type, strlen (envelope.type)))
+        forward (&envelope);
+    }
   else
     answer_error (dialect, &envelope, error);
 

@@ -49,8 +49,13 @@ check_chops (const ChoirDeflateParams *params, const uint8_t *data, size_t size,
   Result whole = inflate_in_chops (params, data, size, MAX (size, 1));
   Result chopped = inflate_in_chops (params, data, size, chop);
 
+  gsize common = MIN (whole.out->len, chopped.out->len);
+
+  /* before an error zlib may have got further in one than in the other, but not elsewhere */
   g_assert_cmpint (whole.code, ==, chopped.code);
-  g_assert_cmpmem (whole.out->data, whole.out->len, chopped.out->data, chopped.out->len);
+  g_assert_cmpmem (whole.out->data, common, chopped.out->data, common);
+  if (whole.code == -1)
+    g_assert_cmpuint (whole.out->len, ==, chopped.out->len);
   g_byte_array_unref (whole.out);
   g_byte_array_unref (chopped.out);
 }
