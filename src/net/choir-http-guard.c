@@ -23,9 +23,15 @@ typedef struct
   guint n_encodings;
 } Seen;
 
-/* RFC 9110 5.6.2 */
-static gboolean
-is_token (const char *text, gsize len)
+/**
+ * choir_http_is_token:
+ * @text: bytes
+ * @len: how many
+ *
+ * Returns: whether they are a token (RFC 9110 5.6.2): a method, a header's name
+ */
+gboolean
+choir_http_is_token (const char *text, gsize len)
 {
   for (gsize i = 0; i < len; i++)
     if (!g_ascii_isalnum (text[i]) &&
@@ -59,7 +65,7 @@ check_request_line (const char *line, gsize len)
 
   version_len = len - (gsize) (second + 1 - line);
 
-  return is_token (line, (gsize) (first - line)) &&
+  return choir_http_is_token (line, (gsize) (first - line)) &&
          is_visible (first + 1, (gsize) (second - first - 1)) && version_len == 8 &&
          (memcmp (second + 1, "HTTP/1.1", 8) == 0 || memcmp (second + 1, "HTTP/1.0", 8) == 0);
 }
@@ -119,7 +125,7 @@ check_field (Seen *seen, const char *line, gsize len)
     return FALSE;
 
   name_len = (gsize) (colon - line);
-  if (!is_token (line, name_len))
+  if (!choir_http_is_token (line, name_len))
     return FALSE;
 
   for (const char *p = colon + 1; p < line + len; p++)

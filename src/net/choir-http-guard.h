@@ -17,6 +17,7 @@ typedef enum
   CHOIR_HTTP_GUARD_BAD,
 } ChoirHttpGuardResult;
 
+gboolean choir_http_is_token (const char *text, gsize len);
 ChoirHttpGuardResult choir_http_guard_check (const char *data, gsize len);
 
 G_END_DECLS

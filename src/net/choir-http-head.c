@@ -6,6 +6,8 @@
 
 #include "choir-http-head.h"
 
+#include "choir-http-guard.h"
+
 #include <string.h>
 
 /* RFC 6455 4.1: 16 bytes in base64 */
@@ -68,24 +70,6 @@ equals_nocase (ChoirSlice slice, const char *text)
   gsize len = strlen (text);
 
   return slice.len == len && g_ascii_strncasecmp (slice.data, text, len) == 0;
-}
-
-/* RFC 9110 5.6.2 */
-static gboolean
-is_token_char (char c)
-{
-  return g_ascii_isalnum (c) || (c != '\0' && strchr ("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static gboolean
-is_token (ChoirSlice slice)
-{
-  for (gsize i = 0; i < slice.len; i++)
-    {
-      if (!is_token_char (slice.data[i]))
-        return FALSE;
-    }
-  return slice.len > 0;
 }
 
 /* RFC 9110 5.5 without obs-text */
@@ -198,7 +182,7 @@ parse_connection (Parser *self, ChoirSlice value)
 
       if (option.len == 0)
         continue;
-      if (!is_token (option) || equals_nocase (option, "close"))
+      if (!choir_http_is_token (option.data, option.len) || equals_nocase (option, "close"))
         return FALSE;
       if (equals_nocase (option, "upgrade"))
         self->has_upgrade_token = TRUE;
@@ -271,7 +255,7 @@ parse_field (Parser *self, ChoirSlice line)
     return FALSE;
   name = (ChoirSlice){ line.data, (gsize) (colon - line.data) };
   value = trim ((ChoirSlice){ colon + 1, line.len - name.len - 1 });
-  if (!is_token (name) || !is_field_value (value))
+  if (!choir_http_is_token (name.data, name.len) || !is_field_value (value))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
     {
