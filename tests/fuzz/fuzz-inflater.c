@@ -48,15 +48,21 @@ check_chops (const ChoirDeflateParams *params, const uint8_t *data, size_t size,
 {
   Result whole = inflate_in_chops (params, data, size, MAX (size, 1));
   Result chopped = inflate_in_chops (params, data, size, chop);
-
   gsize common = MIN (whole.out->len, chopped.out->len);
 
-  /* before an error zlib may have got further in one than in the other, but not elsewhere; and of
-   * data that are both broken and too much either may be noticed first */
-  g_assert_cmpint (whole.code == -1, ==, chopped.code == -1);
+  /* before an error zlib may have got further in one than in the other, but not elsewhere; of data
+   * that are both broken and too much either may be noticed first; and a peer that looks back
+   * further than its window is caught only where what it wants is no longer in the output at hand
+   */
   g_assert_cmpmem (whole.out->data, common, chopped.out->data, common);
-  if (whole.code == -1)
-    g_assert_cmpuint (whole.out->len, ==, chopped.out->len);
+  if (params->client_no_context_takeover || params->client_max_window_bits == 15)
+    g_assert_true ((whole.code == -1) == (chopped.code == -1));
+  if (chopped.code == -1)
+    {
+      g_assert_cmpint (whole.code, ==, -1);
+      g_assert_cmpuint (whole.out->len, ==, chopped.out->len);
+    }
+
   g_byte_array_unref (whole.out);
   g_byte_array_unref (chopped.out);
 }
