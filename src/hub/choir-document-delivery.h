@@ -1,0 +1,30 @@
+/* choir-document-delivery.h: showing everybody what was committed
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-document.h"
+
+G_BEGIN_DECLS
+
+/* One committed change on its way out */
+typedef struct
+{
+  const ChoirRevision *revision;
+  ChoirSession *session;     /* (nullable): gets an acknowledgement in its place */
+  ChoirSlice correlation_id; /* for that */
+} ChoirCommitted;
+
+/**
+ * choir_document_deliver:
+ *
+ * Called by the document when a batch is stored and applied. Every session that has the document
+ * open gets the changes in order, in one piece; each change's sender gets the acknowledgement where
+ * the others get the change.
+ */
+void choir_document_deliver (ChoirDocument *document, const ChoirCommitted *changes, guint n);
+
+G_END_DECLS
