@@ -16,8 +16,8 @@ G_BEGIN_DECLS
  *
  * An operation of the type text-unicode (https://github.com/ottypes/text-unicode): a walk over the
  * document that keeps, inserts and deletes code points. Immutable, one block, always canonical: no
- * empty component, no two neighbours of one kind, an insert before a delete at one place where the
- * reference puts it so, no keep at the end.
+ * empty component, no two neighbours of one kind, no keep at the end. Inserts and deletes at one
+ * place stand in any order, which the type keeps.
  */
 typedef struct _ChoirTextOperation ChoirTextOperation;
 
@@ -50,9 +50,8 @@ typedef struct
 } ChoirTextComponent;
 
 /* Reading and writing. @json has passed the gate */
-ChoirTextOperation *choir_text_operation_parse (ChoirSlice json,
-                                                const ChoirTextLimits *limits,
-                                                GError **error);
+ChoirTextOperation *
+choir_text_operation_parse (ChoirSlice json, const ChoirTextLimits *limits, GError **error);
 ChoirTextOperation *choir_text_operation_parse_positional (ChoirSlice payload,
                                                            const ChoirTextLimits *limits,
                                                            GError **error);
@@ -86,10 +85,9 @@ gsize choir_text_operation_get_inserted_bytes (const ChoirTextOperation *self);
 gsize choir_text_operation_get_deleted_chars (const ChoirTextOperation *self);
 gsize choir_text_operation_get_size (const ChoirTextOperation *self);
 
-/* The laws. apply() and invert() need get_input_chars() <= the text's length: checked by the
- * caller through choir_text_operation_check() */
-gboolean
-choir_text_operation_check (const ChoirTextOperation *self, gsize n_chars, GError **error);
+/* Applied to a text and to each other. apply() and invert() need get_input_chars() <= the text's
+ * length: checked by the caller through choir_text_operation_check() */
+gboolean choir_text_operation_check (const ChoirTextOperation *self, gsize n_chars, GError **error);
 void choir_text_operation_apply (const ChoirTextOperation *self, ChoirRope *rope);
 ChoirTextOperation *choir_text_operation_compose (const ChoirTextOperation *first,
                                                   const ChoirTextOperation *second);
