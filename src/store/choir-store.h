@@ -27,8 +27,18 @@ G_BEGIN_DECLS
 #define CHOIR_TYPE_STORE (choir_store_get_type ())
 G_DECLARE_INTERFACE (ChoirStore, choir_store, CHOIR, STORE, GObject)
 
-/* Longest stream name, key, id, label: bytes */
+/* Longest stream name, key, id, label: bytes. Names, keys and labels have at least one */
 #define CHOIR_STORE_NAME_MAX 255
+/* Entries of one append, and bytes of data they may have together */
+#define CHOIR_STORE_APPEND_MAX 10000
+#define CHOIR_STORE_APPEND_BYTES_MAX (64 * 1024 * 1024)
+/* Contents of a snapshot: bytes */
+#define CHOIR_STORE_SNAPSHOT_BYTES_MAX (512 * 1024 * 1024)
+/* What one load or read gives at most, where it is not told to give less */
+#define CHOIR_STORE_PART_MAX 1000000
+#define CHOIR_STORE_PART_BYTES_MAX (256 * 1024 * 1024)
+/* Named snapshots of one offset */
+#define CHOIR_STORE_LABELS_MAX 100
 
 /* choir_store_append_async(): whatever the stream's last offset is */
 #define CHOIR_STORE_ANY_OFFSET G_MAXUINT64
@@ -42,7 +52,7 @@ typedef struct
   const char *id;         /* (nullable) */
   const char *user_id;    /* (nullable) */
   const char *session_id; /* (nullable) */
-  const char *key; /* (nullable): no two retained entries of a stream have the same */
+  const char *key;        /* (nullable): no two retained entries of a stream have the same */
   const char *data;
   gsize len;
 } ChoirStoreEntry;
@@ -102,13 +112,14 @@ typedef struct
 } ChoirStreamInfo;
 
 void choir_stream_info_free (ChoirStreamInfo *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirStreamInfo, choir_stream_info_free)
 
 typedef struct
 {
   char *id;   /* (owned) */
   char *name; /* (owned) (nullable): to be shown */
   gboolean active;
-  gint64 created_us; /* wall */
+  gint64 created_us; /* wall; 0: now. That of a user who is there already stays */
 } ChoirStoreUser;
 
 void choir_store_user_free (ChoirStoreUser *self);
@@ -118,7 +129,9 @@ struct _ChoirStoreInterface
 {
   GTypeInterface parent_interface;
 
-  /* each _finish has an implementation-independent form: see choir-store.c */
+  /* The arguments have been checked. @task is the implementation's (transfer full): it returns,
+   * always later, what the _finish function gives (ChoirAppended, ChoirStreamPart, ChoirStoreUser,
+   * a GPtrArray, for find_key a guint64, all owned; else a boolean), or an error */
   void (*append_async) (ChoirStore *self,
                         const char *stream,
                         guint64 expected,
@@ -178,10 +191,10 @@ void choir_store_load_async (ChoirStore *self,
                              GCancellable *cancellable,
                              GAsyncReadyCallback callback,
                              gpointer user_data);
-ChoirStreamPart *
-choir_store_load_finish (ChoirStore *self, GAsyncResult *result, GError **error);
+ChoirStreamPart *choir_store_load_finish (ChoirStore *self, GAsyncResult *result, GError **error);
 
-/* Entries after @after, or in @reverse those before it, newest first */
+/* Entries after @after, or in @reverse those before it, newest first; @limit 0: only first and head
+ */
 void choir_store_read_async (ChoirStore *self,
                              const char *stream,
                              guint64 after,
@@ -190,8 +203,7 @@ void choir_store_read_async (ChoirStore *self,
                              GCancellable *cancellable,
                              GAsyncReadyCallback callback,
                              gpointer user_data);
-ChoirStreamPart *
-choir_store_read_finish (ChoirStore *self, GAsyncResult *result, GError **error);
+ChoirStreamPart *choir_store_read_finish (ChoirStore *self, GAsyncResult *result, GError **error);
 
 /* Offset of the retained entry with @key; 0: none */
 void choir_store_find_key_async (ChoirStore *self,
@@ -206,7 +218,8 @@ gboolean choir_store_find_key_finish (ChoirStore *self,
                                       GError **error);
 
 /* Forgets entries before @before, never one that the newest snapshot does not cover when there is a
- * snapshot, and automatic snapshots that no retained entry needs */
+ * snapshot, and automatic snapshots that no retained entry needs. CHOIR_ERROR_NOT_FOUND if there is
+ * no such stream; likewise choir_store_delete_async() */
 void choir_store_trim_async (ChoirStore *self,
                              const char *stream,
                              guint64 before,
@@ -222,7 +235,8 @@ void choir_store_delete_async (ChoirStore *self,
                                gpointer user_data);
 gboolean choir_store_delete_finish (ChoirStore *self, GAsyncResult *result, GError **error);
 
-/* (element-type ChoirStreamInfo), by name, those after @after */
+/* (element-type ChoirStreamInfo), by name, those after @after (nullable) that begin with @prefix
+ * (nullable) */
 void choir_store_list_async (ChoirStore *self,
                              const char *prefix,
                              const char *after,
@@ -233,7 +247,9 @@ void choir_store_list_async (ChoirStore *self,
 GPtrArray *choir_store_list_finish (ChoirStore *self, GAsyncResult *result, GError **error);
 
 /* Snapshots: @snapshot's label NULL means automatic; the automatic one at @replaces goes, 0: none.
- * Creates the stream, with that offset as its head, if there is none and the offset is 0 */
+ * One of the same offset and label is replaced. Creates the stream if there is none and the offset
+ * is 0; CHOIR_ERROR_NOT_FOUND if there is none and it is another, CHOIR_ERROR_VALIDATION if it is
+ * to come. @snapshot is not needed any longer when this returns, its data is kept by reference */
 void choir_store_put_snapshot_async (ChoirStore *self,
                                      const char *stream,
                                      const ChoirSnapshot *snapshot,
@@ -242,7 +258,8 @@ void choir_store_put_snapshot_async (ChoirStore *self,
                                      GAsyncReadyCallback callback,
                                      gpointer user_data);
 gboolean choir_store_put_snapshot_finish (ChoirStore *self, GAsyncResult *result, GError **error);
-/* (element-type ChoirSnapshot) without contents, newest first, those before @before (0: all) */
+/* (element-type ChoirSnapshot) without contents, newest first, those before @before (0: all); more
+ * than @limit where the last of them share an offset, so that going on before it misses none */
 void choir_store_list_snapshots_async (ChoirStore *self,
                                        const char *stream,
                                        guint64 before,
@@ -277,7 +294,8 @@ void choir_store_list_users_async (ChoirStore *self,
                                    gpointer user_data);
 GPtrArray *choir_store_list_users_finish (ChoirStore *self, GAsyncResult *result, GError **error);
 
-/* Ends when everything handed in before has been stored or has failed */
+/* Ends when everything handed in before has been stored or has failed. From its call on everything
+ * else is refused */
 void choir_store_close_async (ChoirStore *self,
                               GCancellable *cancellable,
                               GAsyncReadyCallback callback,
@@ -303,8 +321,7 @@ typedef enum
 
 #define CHOIR_TYPE_STORE_SQLITE (choir_store_sqlite_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirStoreSqlite, choir_store_sqlite, CHOIR, STORE_SQLITE, GObject)
-ChoirStore *
-choir_store_sqlite_open (const char *path, ChoirDurability durability, GError **error);
+ChoirStore *choir_store_sqlite_open (const char *path, ChoirDurability durability, GError **error);
 /* What another process may do while a daemon has the file open */
 gboolean choir_store_sqlite_backup (const char *path, const char *to, GError **error);
 
