@@ -190,6 +190,28 @@ init_channels (ChoirStats *self)
     NULL);
 }
 
+static gint64 *
+changes (ChoirStats *self, const char *status)
+{
+  return labelled (self, CHOIR_COUNTER, "choir_document_changes",
+                   "Changes of documents, by outcome", "status", status);
+}
+
+static void
+init_documents (ChoirStats *self)
+{
+  self->documents_open = simple (self, CHOIR_GAUGE, "choir_documents_open", "Documents in memory");
+  self->document_commits = changes (self, "committed");
+  self->document_duplicates = changes (self, "duplicate");
+  self->document_conflicts = changes (self, "conflict");
+  self->document_refused = changes (self, "refused");
+  self->document_latency = seconds (self, "choir_document_change_seconds",
+                                    "From a change's arrival to its acknowledgement",
+                                    latency_bounds, G_N_ELEMENTS (latency_bounds));
+  self->store_writable =
+    simple (self, CHOIR_GAUGE, "choir_store_writable", "1 while the store takes what must survive");
+}
+
 static void
 init_errors (ChoirStats *self)
 {
@@ -217,6 +239,7 @@ choir_stats_new (ChoirCounters *counters)
   self->other = type_stats_new (self, "other");
   init_connections (self);
   init_channels (self);
+  init_documents (self);
   init_errors (self);
 
   return self;

@@ -50,11 +50,18 @@ typedef struct
   gint64 *reconnects;
   gint64 *recovered;
   gint64 *not_recovered;
+  gint64 *documents_open;
+  gint64 *document_commits;
+  gint64 *document_duplicates;
+  gint64 *document_conflicts;
+  gint64 *document_refused;
+  gint64 *store_writable;
   gint64 *errors[CHOIR_N_ERRORS];
   ChoirHistogram *duration;
   ChoirHistogram *reconnection;
   ChoirHistogram *discovery;
   ChoirHistogram *fanout;
+  ChoirHistogram *document_latency; /* seconds from arrival to stored and shown */
 } ChoirStats;
 
 ChoirStats *choir_stats_new (ChoirCounters *counters);

@@ -48,6 +48,13 @@ test_names (void)
     "choir_dialect_connections{dialect=\"jddb\"} 0",
     "websocket_connection_duration_seconds_count 0",
     "choir_recoveries_total{outcome=\"lost\"} 0",
+    "choir_documents_open 0",
+    "choir_document_changes_total{status=\"committed\"} 0",
+    "choir_document_changes_total{status=\"duplicate\"} 0",
+    "choir_document_changes_total{status=\"conflict\"} 0",
+    "choir_document_changes_total{status=\"refused\"} 0",
+    "choir_document_change_seconds_count 0",
+    "choir_store_writable 0",
   };
   ChoirCounters *counters = choir_counters_new ();
   ChoirStats *stats = choir_stats_new (counters);
