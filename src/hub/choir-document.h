@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 
 #include "choir-channel.h"
+#include "choir-config.h"
 #include "choir-rope.h"
 #include "choir-store.h"
 #include "choir-text-operation.h"
@@ -49,9 +50,11 @@ typedef struct
   guint64 key_hash;              /* stands for sender and change id; 0: none */
   ChoirTextOperation *operation; /* (owned): as committed */
   ChoirTextOperation *original;  /* (owned) (nullable): as sent, if that is another */
-  char *user_id;                 /* (owned) (nullable) */
-  char *session_id;              /* (owned) (nullable) */
-  char *change_id;               /* (owned) (nullable) */
+  const char *user_id;           /* (nullable): these three lie behind the struct */
+  const char *session_id;        /* (nullable) */
+  const char *change_id;         /* (nullable) */
+  guint32 n_refs;
+  guint32 n_bytes; /* of memory */
 } ChoirRevision;
 
 typedef enum
@@ -79,16 +82,16 @@ typedef void (*ChoirChangeFunc) (ChoirDocument *self,
 
 typedef struct
 {
-  guint64 version;               /* the sender's text is that of this version with all changes it has
-                                    sent before */
+  guint64 version; /* the sender's text is that of this version with all changes it has
+                      sent before */
   ChoirTextOperation *operation; /* (transfer full) */
-  const char *change_id;         /* (nullable): the same one from the same sender is the same change */
-  const char *sender;            /* (nullable): who @change_id belongs to, across reconnects */
-  const char *user_id;           /* (nullable) */
-  ChoirSession *session;         /* (nullable): gets its acknowledgement in the stream of changes */
-  ChoirSlice correlation_id;     /* raw string contents, for that acknowledgement */
-  ChoirChangeFunc callback;      /* (nullable): always called, once, never inside submit(); for a
-                                    session not when committed: the delivery acknowledges it */
+  const char *change_id;     /* (nullable): the same one from the same sender is the same change */
+  const char *sender;        /* (nullable): who @change_id belongs to, across reconnects */
+  const char *user_id;       /* (nullable) */
+  ChoirSession *session;     /* (nullable): gets its acknowledgement in the stream of changes */
+  ChoirSlice correlation_id; /* raw string contents, for that acknowledgement */
+  ChoirChangeFunc callback;  /* (nullable): always called, once, never inside submit(); for a
+                                session not when committed: the delivery acknowledges it */
   gpointer user_data;
   GDestroyNotify destroy; /* (nullable): of @user_data */
 } ChoirChange;
@@ -150,8 +153,9 @@ void choir_document_list_versions_async (ChoirDocument *self,
 GPtrArray *
 choir_document_list_versions_finish (ChoirDocument *self, GAsyncResult *result, GError **error);
 
-void choir_revision_free (ChoirRevision *self);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirRevision, choir_revision_free)
+ChoirRevision *choir_revision_ref (ChoirRevision *self);
+void choir_revision_unref (ChoirRevision *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirRevision, choir_revision_unref)
 
 /**
  * ChoirDocumentTable:
@@ -190,8 +194,7 @@ void choir_document_table_close_async (ChoirDocumentTable *self,
                                        GCancellable *cancellable,
                                        GAsyncReadyCallback callback,
                                        gpointer user_data);
-gboolean choir_document_table_close_finish (ChoirDocumentTable *self,
-                                            GAsyncResult *result,
-                                            GError **error);
+gboolean
+choir_document_table_close_finish (ChoirDocumentTable *self, GAsyncResult *result, GError **error);
 
 G_END_DECLS

@@ -22,6 +22,7 @@ struct _ChoirHub
   ChoirBroadcaster *broadcaster;   /* (owned) */
   ChoirRouter *router;             /* (owned) */
   ChoirNamespaceTable *namespaces; /* (owned) */
+  ChoirDocumentTable *documents;   /* (owned) (nullable): without a store there are none */
   ChoirSettings settings;
   char *node; /* (owned) */
 

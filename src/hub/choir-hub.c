@@ -30,6 +30,7 @@ choir_hub_finalize (GObject *object)
 
   choir_timer_disarm (&self->sweep_timer);
   choir_timer_disarm (&self->drain_timer);
+  g_clear_pointer (&self->documents, choir_document_table_free);
   g_ptr_array_unref (self->sessions);
   g_hash_table_unref (self->by_connection);
   g_hash_table_unref (self->by_session);
@@ -246,6 +247,8 @@ choir_hub_configure (ChoirHub *self, GError **error)
   self->history.max_bytes = choir_config_get_size (self->config, "protocol", "max-history-bytes");
   choir_namespace_table_configure (self->namespaces, self->config);
   move_channels (self);
+  if (self->documents != NULL)
+    choir_document_table_configure (self->documents, self->config);
   choir_broadcaster_set_compression_threshold (
     self->broadcaster, choir_config_get_size (self->config, "protocol", "compression-threshold"));
 
@@ -253,6 +256,22 @@ choir_hub_configure (ChoirHub *self, GError **error)
     choir_stats_add_type (self->stats, *event);
 
   return TRUE;
+}
+
+/**
+ * choir_hub_set_store:
+ * @self: a hub without a store
+ * @store: where what must survive is kept
+ *
+ * From now on there are documents.
+ */
+void
+choir_hub_set_store (ChoirHub *self, ChoirStore *store)
+{
+  g_return_if_fail (self->documents == NULL);
+
+  self->documents = choir_document_table_new (self, store);
+  choir_document_table_configure (self->documents, self->config);
 }
 
 /**
@@ -311,6 +330,12 @@ ChoirDirectory *
 choir_hub_get_directory (ChoirHub *self)
 {
   return self->directory;
+}
+
+ChoirDocumentTable *
+choir_hub_get_documents (ChoirHub *self)
+{
+  return self->documents;
 }
 
 const char *

@@ -12,6 +12,7 @@
 #include "choir-channel.h"
 #include "choir-config.h"
 #include "choir-directory.h"
+#include "choir-document.h"
 #include "choir-link.h"
 #include "choir-router.h"
 #include "choir-settings.h"
@@ -38,6 +39,7 @@ ChoirHub *choir_hub_new (ChoirConfig *config,
                          ChoirCounters *counters,
                          GError **error);
 gboolean choir_hub_configure (ChoirHub *self, GError **error);
+void choir_hub_set_store (ChoirHub *self, ChoirStore *store);
 void choir_hub_shutdown (ChoirHub *self);
 
 /* What the parts of the hub share */
@@ -48,6 +50,7 @@ ChoirRouter *choir_hub_get_router (ChoirHub *self);
 ChoirTimerWheel *choir_hub_get_wheel (ChoirHub *self);
 ChoirVerifier *choir_hub_get_verifier (ChoirHub *self);
 ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
+ChoirDocumentTable *choir_hub_get_documents (ChoirHub *self); /* (nullable): without a store */
 const char *choir_hub_get_node (ChoirHub *self);
 ChoirNamespace *choir_hub_get_namespace (ChoirHub *self, const char *channel);
 
