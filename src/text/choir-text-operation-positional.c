@@ -226,6 +226,7 @@ element_to_operation (const ChoirJsonValue *element,
                       GError **error)
 {
   Change change = { .limits = limits, .n_used = n_used };
+  gboolean is_synonym;
 
   if (element->kind != CHOIR_JSON_OBJECT)
     {
@@ -238,8 +239,8 @@ element_to_operation (const ChoirJsonValue *element,
   if (!change_read (&change, element->raw, error))
     return NULL;
 
-  return change_to_operation (&change, has (&change, KEY_OPERATION) ? KEY_OPERATION : KEY_TYPE,
-                              error);
+  is_synonym = has (&change, KEY_TYPE) && !has (&change, KEY_OPERATION);
+  return change_to_operation (&change, is_synonym ? KEY_TYPE : KEY_OPERATION, error);
 }
 
 /* Returns: (transfer full) (nullable): all elements, each composed with the ones before */
