@@ -28,6 +28,12 @@
 /* After the drain: until the last close frames are through */
 #define FLUSH_US (2 * G_USEC_PER_SEC)
 
+/* Of a store that is memory only */
+#define STORE_BYTES (256 * 1024 * 1024)
+
+/* After the last connection: until what changed lately has its snapshots */
+#define STORE_CLOSE_US (5 * G_USEC_PER_SEC)
+
 struct _ChoirDaemon
 {
   GObject parent_instance;
@@ -40,6 +46,7 @@ struct _ChoirDaemon
   ChoirVerifier *verifier;     /* (owned) */
   ChoirDirectoryMemory *users; /* (owned) (nullable) */
   ChoirHub *hub;               /* (owned) */
+  ChoirStore *store;           /* (owned) */
   ChoirGateway *gateway;       /* (owned) */
   ChoirHttpServer *http;       /* (owned) */
   ChoirListener *listener;     /* (owned) */
@@ -67,6 +74,7 @@ choir_daemon_finalize (GObject *object)
   g_clear_pointer (&self->reactor, choir_reactor_free);
   g_clear_pointer (&self->gateway, choir_gateway_free);
   g_clear_object (&self->hub);
+  g_clear_object (&self->store);
   g_clear_object (&self->users);
   g_clear_object (&self->verifier);
   g_clear_pointer (&self->wheel, choir_timer_wheel_free);
@@ -162,8 +170,13 @@ start_hub (ChoirDaemon *self, GError **error)
   self->hub = choir_hub_new (self->config, self->verifier,
                              self->users != NULL ? CHOIR_DIRECTORY (self->users) : NULL,
                              self->wheel, self->counters, error);
+  if (self->hub == NULL)
+    return FALSE;
 
-  return self->hub != NULL;
+  self->store = choir_store_memory_new (STORE_BYTES);
+  choir_hub_set_store (self->hub, self->store);
+
+  return TRUE;
 }
 
 static void
@@ -332,6 +345,25 @@ finish_connections (ChoirDaemon *self)
     }
 }
 
+static void
+documents_closed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(gboolean *) user_data = TRUE;
+}
+
+/* What was changed is stored already; this takes the snapshots that make the next start quick */
+static void
+close_documents (ChoirDaemon *self)
+{
+  gint64 deadline_us = choir_clock_monotonic_us () + STORE_CLOSE_US;
+  gboolean closed = FALSE;
+
+  choir_document_table_close_async (choir_hub_get_documents (self->hub), NULL, documents_closed_cb,
+                                    &closed);
+  while (!closed && choir_clock_monotonic_us () < deadline_us)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 /**
  * choir_daemon_run:
  * @self: a started daemon
@@ -347,6 +379,7 @@ choir_daemon_run (ChoirDaemon *self)
   choir_listener_stop (self->listener);
   choir_http_server_close_all (self->http);
   finish_connections (self);
+  close_documents (self);
 }
 
 /**

@@ -28,8 +28,9 @@
 #define QUEUE_MAX 4096
 #define QUEUE_BYTES_MAX (16 * 1024 * 1024)
 
-/* A delivery costs about this much for each subscriber; batches are kept so far apart that a crowd
- * gets fewer and larger ones. A lone editor does not notice */
+/* A delivery costs about a fifth of this for each subscriber; the batches of a document that a
+ * crowd has open are kept so far apart that there are fewer and larger ones */
+#define CROWD 16
 #define PAUSE_PER_SUBSCRIBER_US 20
 #define PAUSE_MAX_US (50 * 1000)
 
@@ -295,8 +296,8 @@ commit (ChoirDocument *self, GPtrArray *batch, const char *epoch, ChoirAnswers *
     }
 
   channel = choir_document_get_channel (self);
-  if (channel != NULL)
-    self->due_us = choir_clock_monotonic_us () +
+  if (channel != NULL && channel->n_subscribers > CROWD)
+    self->due_us = g_get_monotonic_time () +
                    MIN (channel->n_subscribers * PAUSE_PER_SUBSCRIBER_US, PAUSE_MAX_US);
 
   choir_document_deliver (self, committed, batch->len);

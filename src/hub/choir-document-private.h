@@ -65,7 +65,7 @@ struct _ChoirDocument
   guint64 last_automatic;   /* 0: none known */
   guint64 kept_automatic;   /* the newest one that stays until it is behind the horizon */
   gint64 changed_us;        /* wall */
-  gint64 due_us;            /* monotonic: not before, another batch */
+  gint64 due_us;            /* g_get_monotonic_time(): not before, another batch */
   gint64 window_until_us;   /* monotonic: until then fetched old revisions stay */
   gint64 saved_us;          /* monotonic: the last named snapshot */
   GQueue queue;             /* (element-type ChoirPending) (owned) */

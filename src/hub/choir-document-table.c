@@ -6,7 +6,6 @@
 
 #include "choir-document-private.h"
 
-#include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-log.h"
 #include "choir-names.h"
@@ -26,7 +25,7 @@ pump_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   ChoirDocumentTable *self = ((PumpSource *) source)->table;
   g_autoptr (GPtrArray) due = g_steal_pointer (&self->due);
-  gint64 now_us = choir_clock_monotonic_us ();
+  gint64 now_us = g_get_monotonic_time ();
 
   self->due = g_ptr_array_new_with_free_func (g_object_unref);
   g_source_set_ready_time (source, -1);
@@ -156,7 +155,8 @@ choir_document_table_is_writable (ChoirDocumentTable *self)
   return choir_store_is_writable (self->store);
 }
 
-/* Has the document pumped at @due_us, monotonic, or right after this turn if that is over */
+/* Has the document pumped at @due_us, or right after this turn if that is over. This is pacing, not
+ * a deadline: it goes by the real clock, as its GSource does */
 void
 choir_document_schedule (ChoirDocument *self, gint64 due_us)
 {

@@ -75,6 +75,8 @@ make_hub (const char *settings, gboolean with_users)
     choir_hub_new (self->config, self->verifier, with_users ? CHOIR_DIRECTORY (self->users) : NULL,
                    self->wheel, self->counters, &error);
   g_assert_no_error (error);
+  self->store = choir_store_memory_new (64 * 1024 * 1024);
+  choir_hub_set_store (self->hub, self->store);
 
   return self;
 }
@@ -98,6 +100,8 @@ fake_hub_free (FakeHub *self)
 
   fake_hub_iterate ();
   g_assert_finalize_object (self->hub);
+  fake_hub_iterate ();
+  g_assert_finalize_object (self->store);
   choir_timer_wheel_free (self->wheel);
   choir_counters_free (self->counters);
   g_clear_object (&self->users);

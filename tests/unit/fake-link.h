@@ -28,6 +28,7 @@ typedef struct
   ChoirDirectoryMemory *users; /* (owned) (nullable) */
   ChoirTimerWheel *wheel;      /* (owned) */
   ChoirCounters *counters;     /* (owned) */
+  ChoirStore *store;           /* (owned): memory */
   ChoirHub *hub;               /* (owned) */
 } FakeHub;
 
