@@ -19,6 +19,9 @@ G_BEGIN_DECLS
  */
 typedef struct _ChoirRope ChoirRope;
 
+/* More would not fit into its counts; settings keep texts far below */
+#define CHOIR_ROPE_MAX_BYTES G_MAXUINT32
+
 ChoirRope *choir_rope_new (void);
 ChoirRope *choir_rope_new_from_text (const char *text, gsize n_bytes);
 void choir_rope_free (ChoirRope *self);
@@ -45,9 +48,8 @@ gsize choir_rope_utf16_to_chars (const ChoirRope *self, gsize utf16);
 /* Walks over the text in pieces that lie in one place; the rope must not change meanwhile */
 typedef struct
 {
-  const ChoirRope *rope;
-  const void *leaf;
-  gsize offset; /* bytes into @leaf */
+  const ChoirRope *rope; /* borrowed */
+  gsize offset;          /* bytes before the next piece */
 } ChoirRopeIter;
 
 void choir_rope_iter_init (ChoirRopeIter *self, const ChoirRope *rope, gsize position);
