@@ -13,7 +13,7 @@ cd "$root"
 if ! { [ -f "$1/build.ninja" ] ||
        meson setup "$1" -Dbuildtype=debugoptimized -Doptimization=2 -Db_ndebug=true; } >"$log" 2>&1 ||
    ! ninja -C "$1" src/daemon/choird tests/load/choir-load tests/load/choir-floor \
-       tests/load/choir-hold tests/load/choir-bystander >>"$log" 2>&1; then
+       tests/load/choir-hold tests/load/choir-bystander tests/load/choir-edit >>"$log" 2>&1; then
   tail -n 40 "$log" >&2
   exit 1
 fi

@@ -20,10 +20,12 @@
 #include "load-token.h"
 
 #define EVENTS_MAX 1024
-#define RECEIVE_BYTES (1024 * 1024)
+/* Holds a whole message at a time; pages that none reaches cost nothing */
+#define RECEIVE_BYTES (16 * 1024 * 1024)
 #define FRAME_HEAD_MAX 14
 #define MESSAGE_MAX 65536
 #define SEND_TIMEOUT_MS 10000
+#define NS_PER_S G_GINT64_CONSTANT (1000000000)
 /* RFC 6455 section 7.1.5 */
 #define CODE_NONE 1005
 /* One source address has some 28,000 ports; a handful keeps reconnecting clients from running out
@@ -433,13 +435,30 @@ on_event (LoadPool *self, LoadClient *client, guint32 events)
       ;
 }
 
+static void
+on_events (LoadPool *self, struct epoll_event *events, int n)
+{
+  for (int i = 0; i < n; i++)
+    on_event (self, events[i].data.ptr, events[i].events);
+}
+
 /* Waits at most @timeout_ms for something to happen, and handles all that has */
 void
 load_pool_run_turn (LoadPool *self, int timeout_ms)
 {
   struct epoll_event events[EVENTS_MAX];
-  int n = epoll_wait (self->epoll_fd, events, EVENTS_MAX, timeout_ms);
 
-  for (int i = 0; i < n; i++)
-    on_event (self, events[i].data.ptr, events[i].events);
+  on_events (self, events, epoll_wait (self->epoll_fd, events, EVENTS_MAX, timeout_ms));
+}
+
+/* Likewise, at the latest until @deadline_ns of load_now_ns(): for those who send at their times,
+ * of which there may be several in a millisecond */
+void
+load_pool_run_turn_until (LoadPool *self, gint64 deadline_ns)
+{
+  struct epoll_event events[EVENTS_MAX];
+  gint64 left_ns = MAX (deadline_ns - load_now_ns (), 0);
+  struct timespec left = { .tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S };
+
+  on_events (self, events, epoll_pwait2 (self->epoll_fd, events, EVENTS_MAX, &left, NULL));
 }

@@ -76,6 +76,7 @@ LoadPool *
 load_pool_new (const LoadTarget *target, const LoadHandlers *handlers, gpointer user_data);
 void load_pool_free (LoadPool *self);
 void load_pool_run_turn (LoadPool *self, int timeout_ms);
+void load_pool_run_turn_until (LoadPool *self, gint64 deadline_ns);
 void load_pool_connect (LoadPool *self, LoadClient *client);
 void load_pool_close (LoadPool *self, LoadClient *client);
 void load_pool_send (LoadPool *self, LoadClient *client, const char *text, gsize len);
