@@ -215,10 +215,21 @@ counted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
                                   g_steal_pointer (&task));
 }
 
+/* A version nobody has named is named by its time */
+static char *
+make_label (void)
+{
+  char now[CHOIR_CLOCK_ISO8601_SIZE];
+
+  choir_clock_format_iso8601 (choir_clock_wall_us (), now);
+
+  return g_strdup (now);
+}
+
 /**
  * choir_document_save_async:
  * @self: a document
- * @label: (nullable): what the version is called
+ * @label: (nullable): what the version is called; else it is called by its time
  * @user_id: (nullable): who wants it
  * @cancellable: (nullable): ignored once the store has it
  * @callback: called when it is stored
@@ -241,7 +252,7 @@ choir_document_save_async (ChoirDocument *self,
 
   g_task_set_source_tag (task, choir_document_save_async);
   g_task_set_task_data (task, save, save_free);
-  save->label = g_strdup (label != NULL ? label : "");
+  save->label = label != NULL && *label != '\0' ? g_strdup (label) : make_label ();
   save->user_id = g_strdup (user_id);
 
   if ((self->flags & CHOIR_DOCUMENT_SAVING) ||
@@ -280,7 +291,7 @@ choir_document_save_finish (ChoirDocument *self,
                             guint64 *version,
                             GError **error)
 {
-  Save *save;
+  const Save *save;
 
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
 
