@@ -23,14 +23,13 @@ G_BEGIN_DECLS
 #ifndef CHOIR_ROPE_LEAF_MAX
 #define CHOIR_ROPE_LEAF_MAX 1014
 #define CHOIR_ROPE_NODE_MAX 24
-/* Inner levels over 2^32 bytes, leaves and nodes being as small as they may: 2 * 6^8 * 253 bytes
- * need nine, and more than there may be need ten */
+/* Inner levels. Ten would mean 2 * 6^9 leaves of 253 bytes at least, which is more than 2^32 */
 #define CHOIR_ROPE_HEIGHT_MAX 9
 #endif
 #define CHOIR_ROPE_LEAF_MIN (CHOIR_ROPE_LEAF_MAX / 4)
 #define CHOIR_ROPE_NODE_MIN (CHOIR_ROPE_NODE_MAX / 4)
 /* Two parts together become one up to here, or else halves: both are far from the next such move */
-#define CHOIR_ROPE_FUSED(max) ((max) *3 / 4)
+#define CHOIR_ROPE_FUSED(max) (3 * (max) / 4)
 
 G_STATIC_ASSERT (CHOIR_ROPE_LEAF_MAX <= CHOIR_ROPE_SCAN_MAX);
 
