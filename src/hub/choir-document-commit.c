@@ -51,15 +51,15 @@ choir_pending_free (ChoirPending *self)
 }
 
 /* Sender and change id; one too long for the store is represented by its digest */
-static char *
-make_key (const ChoirChange *change)
+char *
+choir_document_make_key (const char *sender, const char *change_id)
 {
   g_autofree char *key = NULL;
 
-  if (change->change_id == NULL || change->sender == NULL)
+  if (sender == NULL || change_id == NULL)
     return NULL;
 
-  key = g_strconcat (change->sender, "\n", change->change_id, NULL);
+  key = g_strconcat (sender, "\n", change_id, NULL);
   if (strlen (key) <= CHOIR_STORE_NAME_MAX)
     return g_steal_pointer (&key);
 
@@ -79,7 +79,7 @@ pending_new (const ChoirChange *change)
   self->correlation_id =
     change->correlation_id.len > 0 ? choir_slice_dup (change->correlation_id) : NULL;
   self->change.correlation_id = choir_slice (self->correlation_id);
-  self->key = make_key (change);
+  self->key = choir_document_make_key (change->sender, change->change_id);
   self->key_hash = self->key != NULL ? choir_document_hash (self->key) : 0;
   self->owner =
     change->session != NULL ? choir_document_hash (choir_session_get_id (change->session)) : 0;

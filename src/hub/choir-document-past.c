@@ -407,3 +407,72 @@ choir_document_list_versions_finish (ChoirDocument *self, GAsyncResult *result, 
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
+
+static void
+found_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
+  guint64 version;
+
+  if (!choir_store_find_key_finish (CHOIR_STORE (source), result, &version, &error))
+    fail_internal (task, g_task_get_source_object (task), error);
+  else
+    g_task_return_pointer (task, g_memdup2 (&version, sizeof version), g_free);
+}
+
+/**
+ * choir_document_find_change_async:
+ * @self: a document
+ * @sender: whose change
+ * @change_id: the id it was sent with
+ * @cancellable: (nullable)
+ * @callback: called with the version it made
+ * @user_data: for @callback
+ *
+ * For a sender whose change may have been committed although it got no answer.
+ */
+void
+choir_document_find_change_async (ChoirDocument *self,
+                                  const char *sender,
+                                  const char *change_id,
+                                  GCancellable *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autofree char *key = choir_document_make_key (sender, change_id);
+
+  g_task_set_source_tag (task, choir_document_find_change_async);
+  if (fail_if_gone (self, task))
+    return;
+
+  choir_store_find_key_async (self->table->store, self->name, key, cancellable, found_cb,
+                              g_steal_pointer (&task));
+}
+
+/**
+ * choir_document_find_change_finish:
+ * @self: a document
+ * @result: what the callback got
+ * @version: (out): 0 if there is no such change, or none any more
+ * @error: return location: %CHOIR_ERROR_UNAVAILABLE
+ *
+ * Returns: whether @version is set
+ */
+gboolean
+choir_document_find_change_finish (ChoirDocument *self,
+                                   GAsyncResult *result,
+                                   guint64 *version,
+                                   GError **error)
+{
+  g_autofree guint64 *found = NULL;
+
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  found = g_task_propagate_pointer (G_TASK (result), error);
+  if (found != NULL)
+    *version = *found;
+
+  return found != NULL;
+}

@@ -180,6 +180,7 @@ void choir_document_fetch_older (ChoirDocument *self, guint64 after);
 /* choir-document-commit.c */
 void choir_document_pump (ChoirDocument *self);
 void choir_pending_free (ChoirPending *self);
+char *choir_document_make_key (const char *sender, const char *change_id);
 gboolean choir_document_apply_entry (ChoirDocument *self,
                                      const ChoirStoreEntry *entry,
                                      ChoirRevision **revision,

@@ -335,6 +335,13 @@ choir_document_place (ChoirDocument *self,
   if (!check_base (self, base, error))
     return CHOIR_PLACE_FAILED;
 
+  if (pending->change.exact && base != history.tip)
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
+                   "The document is no longer at version %" G_GUINT64_FORMAT, base);
+      return CHOIR_PLACE_FAILED;
+    }
+
   start = base;
   line.places = g_array_new (FALSE, FALSE, sizeof (Place));
   g_array_set_clear_func (line.places, place_clear);

@@ -87,6 +87,7 @@ typedef struct
   ChoirTextOperation *operation; /* (transfer full) */
   const char *change_id;     /* (nullable): the same one from the same sender is the same change */
   const char *sender;        /* (nullable): who @change_id belongs to, across reconnects */
+  gboolean exact;            /* a conflict unless @version is the newest */
   const char *user_id;       /* (nullable) */
   ChoirSession *session;     /* (nullable): gets its acknowledgement in the stream of changes */
   ChoirSlice correlation_id; /* raw string contents, for that acknowledgement */
@@ -110,6 +111,18 @@ const ChoirRevision *choir_document_get_revision (ChoirDocument *self, guint64 v
 
 /* Writing */
 void choir_document_submit (ChoirDocument *self, const ChoirChange *change);
+
+/* Version of the retained change with this id of this sender; 0: none */
+void choir_document_find_change_async (ChoirDocument *self,
+                                       const char *sender,
+                                       const char *change_id,
+                                       GCancellable *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer user_data);
+gboolean choir_document_find_change_finish (ChoirDocument *self,
+                                            GAsyncResult *result,
+                                            guint64 *version,
+                                            GError **error);
 
 /* Reading the past. Results are a new text of the caller's */
 void choir_document_read_at_async (ChoirDocument *self,

@@ -299,6 +299,65 @@ test_duplicates (void)
   close_document (fake, document);
 }
 
+static guint64
+find_change (ChoirDocument *document, const char *sender, const char *change_id)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 version = G_MAXUINT64;
+
+  choir_document_find_change_async (document, sender, change_id, NULL, store_result, &result);
+  choir_document_find_change_finish (document, wait_for (&result), &version, &error);
+  g_assert_no_error (error);
+
+  return version;
+}
+
+static void
+test_find_change (void)
+{
+  g_autoptr (FakeHub) fake = fake_hub_new (NULL);
+  ChoirDocument *document = open_document (fake, "a");
+
+  submit (document, 0, "one", "[\"a\"]");
+  submit (document, 1, "two", "[\"b\"]");
+  document = reopen (fake, document);
+  g_assert_cmpuint (find_change (document, "alice", "two"), ==, 2);
+  g_assert_cmpuint (find_change (document, "alice", "three"), ==, 0);
+  g_assert_cmpuint (find_change (document, "bob", "two"), ==, 0);
+  close_document (fake, document);
+}
+
+/* A change that is only for one version of the text */
+static void
+test_exact (void)
+{
+  g_autoptr (FakeHub) fake = fake_hub_new (NULL);
+  ChoirDocument *document = open_document (fake, "a");
+  Outcome outcomes[3] = { 0 };
+
+  for (guint i = 0; i < 3; i++)
+    {
+      ChoirChange change = {
+        .version = i / 2,
+        .operation = parse ("[\"a\"]"),
+        .exact = TRUE,
+        .callback = changed_cb,
+        .user_data = &outcomes[i],
+      };
+
+      choir_document_submit (document, &change);
+    }
+  while (outcomes[0].n_calls == 0)
+    g_main_context_iteration (NULL, TRUE);
+
+  g_assert_cmpint (outcomes[0].status, ==, CHOIR_CHANGE_COMMITTED);
+  g_assert_cmpint (outcomes[1].status, ==, CHOIR_CHANGE_CONFLICT);
+  g_assert_cmpint (outcomes[2].status, ==, CHOIR_CHANGE_CONFLICT);
+  assert_text (document, "a");
+  close_document (fake, document);
+}
+
 /* Among others that are none, the duplicate is found by the store only */
 static void
 test_duplicate_in_batch (void)
@@ -800,6 +859,8 @@ main (int argc, char **argv)
   g_test_add_func ("/document/concurrent", test_concurrent);
   g_test_add_func ("/document/duplicates", test_duplicates);
   g_test_add_func ("/document/duplicate-in-batch", test_duplicate_in_batch);
+  g_test_add_func ("/document/find-change", test_find_change);
+  g_test_add_func ("/document/exact", test_exact);
   g_test_add_func ("/document/conflicts", test_conflicts);
   g_test_add_func ("/document/older", test_older);
   g_test_add_func ("/document/invalid", test_invalid);
