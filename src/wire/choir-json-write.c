@@ -16,12 +16,17 @@
  * @text: valid UTF-8
  * @len: bytes, or -1 if NUL-terminated
  *
- * Appends @text as a JSON string: quoted, and escaped as far as RFC 8259 section 7 demands.
+ * Appends @text as a JSON string: quoted, and escaped as far as RFC 8259 section 7 demands, in the
+ * shortest way, which is the one of ECMAScript's JSON.stringify().
  */
 void
 choir_json_append_string (GString *out, const char *text, gssize len)
 {
   static const char hex[] = "0123456789abcdef";
+  static const char letters[] = {
+    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',  ['\f'] = 'f',
+    ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\',
+  };
   gsize end = len < 0 ? strlen (text) : (gsize) len;
   const guint8 *bytes = (const guint8 *) text;
   gsize start = 0;
@@ -37,12 +42,8 @@ choir_json_append_string (GString *out, const char *text, gssize len)
       g_string_append_len (out, text + start, (gssize) (i - start));
       start = i + 1;
       g_string_append_c (out, '\\');
-      if (c == '"' || c == '\\')
-        g_string_append_c (out, (char) c);
-      else if (c == '\n')
-        g_string_append_c (out, 'n');
-      else if (c == '\t')
-        g_string_append_c (out, 't');
+      if (c < sizeof letters && letters[c] != '\0')
+        g_string_append_c (out, letters[c]);
       else
         {
           g_string_append (out, "u00");

@@ -292,8 +292,8 @@ test_strings (void)
   g_assert_true (
     choir_slice_equals (choir_json_string_contents (choir_slice ("\"a\\n\"")), "a\\n"));
 
-  choir_json_append_string (out, "a\"\\\n\t\x01\x1f\xc3\xa9</", -1);
-  g_assert_cmpstr (out->str, ==, "\"a\\\"\\\\\\n\\t\\u0001\\u001f\xc3\xa9</\"");
+  choir_json_append_string (out, "a\"\\\n\t\b\f\r\x01\x1f\xc3\xa9</", -1);
+  g_assert_cmpstr (out->str, ==, "\"a\\\"\\\\\\n\\t\\b\\f\\r\\u0001\\u001f\xc3\xa9</\"");
 }
 
 static void
