@@ -46,6 +46,14 @@ pump_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 
 static GSourceFuncs pump_funcs = { NULL, NULL, pump_dispatch, NULL };
 
+static void
+writable_cb (ChoirStore *store, GParamSpec *pspec, gpointer user_data)
+{
+  ChoirDocumentTable *self = user_data;
+
+  *choir_hub_get_stats (self->hub)->store_writable = choir_store_is_writable (store);
+}
+
 /**
  * choir_document_table_new:
  * @hub: borrowed; must outlive the table
@@ -67,6 +75,8 @@ choir_document_table_new (ChoirHub *hub, ChoirStore *store)
   g_source_set_static_name (self->source, "documents");
   g_source_set_can_recurse (self->source, TRUE);
   g_source_attach (self->source, NULL);
+  g_signal_connect (store, "notify::writable", G_CALLBACK (writable_cb), self);
+  writable_cb (store, NULL, self);
 
   return self;
 }
@@ -87,6 +97,7 @@ void
 choir_document_table_free (ChoirDocumentTable *self)
 {
   abandon (self);
+  g_signal_handlers_disconnect_by_func (self->store, writable_cb, self);
   g_source_destroy (self->source);
   g_source_unref (self->source);
   g_ptr_array_unref (self->due);
