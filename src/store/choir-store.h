@@ -322,7 +322,8 @@ typedef enum
 #define CHOIR_TYPE_STORE_SQLITE (choir_store_sqlite_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirStoreSqlite, choir_store_sqlite, CHOIR, STORE_SQLITE, GObject)
 ChoirStore *choir_store_sqlite_open (const char *path, ChoirDurability durability, GError **error);
-/* What another process may do while a daemon has the file open */
+/* What another process may do while a service has the file open */
+ChoirStore *choir_store_sqlite_open_beside (const char *path, GError **error);
 gboolean choir_store_sqlite_backup (const char *path, const char *to, GError **error);
 
 G_END_DECLS
