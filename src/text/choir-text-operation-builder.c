@@ -24,29 +24,32 @@ choir_text_builder_new (void)
 static void
 reserve_part (ChoirTextBuilder *self)
 {
-  ChoirTextPart *old = self->parts;
+  guint capacity = self->max_parts * 2;
 
   if (self->n_parts < self->max_parts)
     return;
 
-  self->max_parts *= 2;
-  self->parts = g_renew (ChoirTextPart, old == self->inline_parts ? NULL : old, self->max_parts);
-  if (old == self->inline_parts)
-    memcpy (self->parts, old, sizeof self->inline_parts);
+  if (self->parts == self->inline_parts)
+    self->parts =
+      memcpy (g_new (ChoirTextPart, capacity), self->inline_parts, sizeof self->inline_parts);
+  else
+    self->parts = g_renew (ChoirTextPart, self->parts, capacity);
+  self->max_parts = capacity;
 }
 
 static void
 reserve_text (ChoirTextBuilder *self, gsize n_bytes)
 {
-  char *old = self->text;
+  gsize capacity = MAX (self->max_text * 2, self->n_text + n_bytes);
 
   if (n_bytes <= self->max_text - self->n_text)
     return;
 
-  self->max_text = MAX (self->max_text * 2, self->n_text + n_bytes);
-  self->text = g_realloc (old == self->inline_text ? NULL : old, self->max_text);
-  if (old == self->inline_text)
-    memcpy (self->text, old, self->n_text);
+  if (self->text == self->inline_text)
+    self->text = memcpy (g_malloc (capacity), self->inline_text, self->n_text);
+  else
+    self->text = g_realloc (self->text, capacity);
+  self->max_text = capacity;
 }
 
 /**

@@ -221,12 +221,10 @@ ChoirTextOperation *
 choir_text_operation_invert (const ChoirTextOperation *self, const ChoirRope *before)
 {
   ChoirTextBuilder builder;
-  g_autoptr (GString) deleted = NULL;
+  g_autoptr (GString) deleted = g_string_sized_new (self->deleted_chars);
   gsize position = 0;
 
   choir_text_builder_init (&builder, self->n_parts, 0);
-  if (self->deleted_chars > 0)
-    deleted = g_string_sized_new (self->deleted_chars);
 
   for (guint i = 0; i < self->n_parts; i++)
     {
@@ -250,5 +248,5 @@ choir_text_operation_invert (const ChoirTextOperation *self, const ChoirRope *be
       position += part->n_chars;
     }
 
-  return choir_text_builder_finish (&builder, deleted != NULL ? deleted->str : "");
+  return choir_text_builder_finish (&builder, deleted->str);
 }
