@@ -23,6 +23,9 @@
  * revision is the head of the line, and drops out of it.
  */
 
+/* Some 5 ms */
+#define WORK_MAX 1000000
+
 /* Where the present is: behind the revisions of the batch under construction */
 typedef struct
 {
@@ -234,6 +237,30 @@ transform_in_line (const History *history,
   return g_steal_pointer (&g_array_index (line->places, Place, line->places->len - 1).operation);
 }
 
+/* Components that are looked at while the change is moved: a change of many parts, made long ago,
+ * on which others of many parts have followed, must not hold up everybody */
+static gboolean
+check_work (const History *history,
+            const Line *line,
+            guint64 start,
+            const ChoirTextOperation *operation,
+            GError **error)
+{
+  guint64 work = 0;
+
+  for (guint64 v = start + 1; v <= history->tip; v++)
+    work += choir_text_operation_get_n_components (get_revision (history, v)->operation) +
+            choir_text_operation_get_n_components (operation);
+
+  if (work * (line->own->len + 1) <= WORK_MAX)
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
+                       "The change has too many parts for one so far behind");
+
+  return FALSE;
+}
+
 /* How far back the change reaches; FALSE: farther than can be */
 static gboolean
 check_base (ChoirDocument *self, guint64 base, GError **error)
@@ -352,6 +379,9 @@ choir_document_place (ChoirDocument *self,
   *needed = start;
   if (start + 1 < choir_document_get_first (self))
     return CHOIR_PLACE_NEEDS_OLDER;
+
+  if (!check_work (&history, &line, start, pending->change.operation, error))
+    return CHOIR_PLACE_FAILED;
 
   moved = move (&history, &line, start, pending, base, error);
   if (moved == NULL)

@@ -36,7 +36,7 @@ changed_cb (ChoirDocument *document, const ChoirChangeResult *result, gpointer u
 static ChoirTextOperation *
 parse (const char *json)
 {
-  static const ChoirTextLimits limits = { 1000, 1 << 20 };
+  static const ChoirTextLimits limits = { 5000, 1 << 20 };
   g_autoptr (GError) error = NULL;
   ChoirTextOperation *operation = choir_text_operation_parse (choir_slice (json), &limits, &error);
 
@@ -439,6 +439,35 @@ test_older (void)
 
     g_assert_true (g_str_has_prefix (text, "0ax") && g_str_has_suffix (text, "xbc"));
   }
+  close_document (fake, document);
+}
+
+/* Many parts, long ago: possible, but not worth what it would cost everybody */
+static void
+test_too_much_work (void)
+{
+  g_autoptr (FakeHub) fake = fake_hub_new (NULL);
+  ChoirDocument *document = open_document (fake, "a");
+  g_autoptr (GString) filling = g_string_new ("[\"");
+  g_autoptr (GString) scattered = g_string_new ("[");
+  Outcome outcome;
+
+  for (guint i = 0; i < 2000; i++)
+    {
+      g_string_append (filling, "xx");
+      g_string_append (scattered, i == 0 ? "1,\"y\"" : ",1,\"y\"");
+    }
+  g_string_append (filling, "\"]");
+  g_string_append_c (scattered, ']');
+
+  commit (document, filling->str);
+  for (guint i = 0; i < 300; i++)
+    commit (document, "[\"z\"]");
+
+  outcome = submit (document, 1, NULL, scattered->str);
+  g_assert_cmpint (outcome.status, ==, CHOIR_CHANGE_CONFLICT);
+  outcome = submit (document, 200, NULL, scattered->str);
+  g_assert_cmpint (outcome.status, ==, CHOIR_CHANGE_COMMITTED);
   close_document (fake, document);
 }
 
@@ -863,6 +892,7 @@ main (int argc, char **argv)
   g_test_add_func ("/document/exact", test_exact);
   g_test_add_func ("/document/conflicts", test_conflicts);
   g_test_add_func ("/document/older", test_older);
+  g_test_add_func ("/document/too-much-work", test_too_much_work);
   g_test_add_func ("/document/invalid", test_invalid);
   g_test_add_func ("/document/other-node", test_other_node);
   g_test_add_func ("/document/past", test_past);
