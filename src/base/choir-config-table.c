@@ -229,6 +229,8 @@ static const ChoirConfigKey keys[] = {
   TIME ("cluster", "lease", "10s", 500 * MSEC, HOUR, TRUE, "How long a silent node is believed alive"),
 
   TEXT ("api", "service-role", "service", check_identifier, FALSE, "Role a back end's token must have"),
+  UINT ("api", "max-requests", "256", 1, 100000, FALSE, "Most requests handled at a time"),
+  SIZE ("api", "max-bytes", "64M", KIB, 1024 * GIB, FALSE, "Most bytes of bodies, in and out, held at a time"),
 
   ENUM ("bus", "bus", "system", "system|session|none", TRUE, "D-Bus to appear on"),
 

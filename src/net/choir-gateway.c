@@ -17,6 +17,8 @@
 #define SWEEP_US (60 * G_USEC_PER_SEC)
 /* Connections beyond `max-connections` that are taken to be told so, or to ask for health */
 #define REFUSALS_RESERVE 64
+/* Users of the API whose rates are watched at a time */
+#define API_USERS_MAX 10000
 
 static void
 sweep_cb (ChoirTimer *timer)
@@ -24,6 +26,7 @@ sweep_cb (ChoirTimer *timer)
   ChoirGateway *self = CHOIR_CONTAINER_OF (timer, ChoirGateway, sweep_timer);
 
   choir_admission_sweep (self->admission, choir_clock_monotonic_us ());
+  choir_rate_limiter_sweep (self->api_rate, choir_clock_monotonic_us ());
   choir_timer_wheel_arm (self->wheel, timer, SWEEP_US, sweep_cb);
 }
 
@@ -60,6 +63,7 @@ choir_gateway_new (ChoirConfig *config,
   self->wheel = choir_hub_get_wheel (hub);
   self->counters = counters;
   self->admission = choir_admission_new (0, 0, NULL);
+  self->api_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
 
   if (!choir_gateway_configure (self, error))
     {
@@ -77,6 +81,7 @@ choir_gateway_free (ChoirGateway *self)
 {
   choir_timer_disarm (&self->sweep_timer);
   g_clear_pointer (&self->admission, choir_admission_free);
+  g_clear_pointer (&self->api_rate, choir_rate_limiter_free);
   g_clear_pointer (&self->origins, choir_origin_policy_free);
   g_clear_pointer (&self->forwarded, choir_forwarded_policy_free);
   g_clear_object (&self->hub);
@@ -164,6 +169,26 @@ configure_policies (ChoirGateway *self, GError **error)
   return TRUE;
 }
 
+static gboolean
+configure_api (ChoirGateway *self, GError **error)
+{
+  g_autoptr (ChoirRateRule) rate = NULL;
+  GError *local = NULL;
+
+  rate = choir_rate_rule_parse (choir_config_get_string (self->config, "rate", "api"), &local);
+  if (local != NULL)
+    {
+      g_propagate_prefixed_error (error, local, "[rate] api: ");
+      return FALSE;
+    }
+
+  choir_rate_limiter_set_rule (self->api_rate, rate);
+  self->api_max_requests = choir_config_get_uint (self->config, "api", "max-requests");
+  self->api_max_bytes = choir_config_get_size (self->config, "api", "max-bytes");
+
+  return TRUE;
+}
+
 static void
 configure_profiles (ChoirGateway *self)
 {
@@ -211,7 +236,7 @@ choir_gateway_configure (ChoirGateway *self, GError **error)
 {
   ChoirConfig *config = self->config;
 
-  if (!configure_policies (self, error))
+  if (!configure_policies (self, error) || !configure_api (self, error))
     return FALSE;
 
   configure_profiles (self);

@@ -14,6 +14,7 @@
 #include "choir-forwarded.h"
 #include "choir-hub.h"
 #include "choir-origin.h"
+#include "choir-rate-limit.h"
 
 G_BEGIN_DECLS
 
@@ -36,11 +37,14 @@ typedef struct
   ChoirAdmission *admission;       /* (owned) */
   ChoirOriginPolicy *origins;      /* (owned) */
   ChoirForwardedPolicy *forwarded; /* (owned) */
+  ChoirRateLimiter *api_rate;      /* (owned): of the API's requests, by user */
   ChoirConnectionProfile profiles[CHOIR_N_DIALECTS];
   ChoirConnectionProfile echo_profile;
   ChoirOutboxLimits echo_outbox;
   ChoirDeflatePolicy deflate;
   gint64 handshake_us;
+  guint api_max_requests;
+  gsize api_max_bytes;
   ChoirDialectId default_dialect;
   char *echo_path;   /* (owned) (nullable) */
   char *server_name; /* (owned) (nullable) */

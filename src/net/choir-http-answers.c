@@ -31,21 +31,23 @@ get_phrase (guint status)
 }
 
 /**
- * choir_http_answer_problem:
+ * choir_http_answer_problem_with:
  * @message: the request
  * @status: HTTP status
  * @problem: our name for it
  * @detail: (nullable): in words fit for anyone
  * @retry_after_s: 0, or when to come back
+ * @members: (nullable): more members, `"name":value`, with commas between
  *
  * Answers with a problem document (RFC 9457).
  */
 void
-choir_http_answer_problem (SoupServerMessage *message,
-                           guint status,
-                           ChoirError problem,
-                           const char *detail,
-                           guint retry_after_s)
+choir_http_answer_problem_with (SoupServerMessage *message,
+                                guint status,
+                                ChoirError problem,
+                                const char *detail,
+                                guint retry_after_s,
+                                const GString *members)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   GString *body = g_string_new (NULL);
@@ -56,6 +58,11 @@ choir_http_answer_problem (SoupServerMessage *message,
   choir_payload_add_int (body, "status", status);
   choir_payload_add_string (body, "code", choir_error_get_code (problem));
   choir_payload_add_string (body, "detail", detail);
+  if (members != NULL && members->len > 0)
+    {
+      g_string_append_c (body, ',');
+      g_string_append_len (body, members->str, (gssize) members->len);
+    }
   choir_payload_close (body);
 
   soup_server_message_set_status (message, status, get_phrase (status));
@@ -74,6 +81,26 @@ choir_http_answer_problem (SoupServerMessage *message,
   soup_server_message_set_response (message, "application/problem+json", SOUP_MEMORY_TAKE,
                                     body->str, body->len);
   g_string_free (body, FALSE);
+}
+
+/**
+ * choir_http_answer_problem:
+ * @message: the request
+ * @status: HTTP status
+ * @problem: our name for it
+ * @detail: (nullable): in words fit for anyone
+ * @retry_after_s: 0, or when to come back
+ *
+ * See choir_http_answer_problem_with().
+ */
+void
+choir_http_answer_problem (SoupServerMessage *message,
+                           guint status,
+                           ChoirError problem,
+                           const char *detail,
+                           guint retry_after_s)
+{
+  choir_http_answer_problem_with (message, status, problem, detail, retry_after_s, NULL);
 }
 
 void
@@ -193,13 +220,32 @@ answer_health (SoupServerMessage *message)
   choir_http_answer_json (message, 200, g_string_new ("{\"status\":\"ok\"}"));
 }
 
+static gboolean
+is_store_writable (ChoirGateway *gateway)
+{
+  ChoirDocumentTable *documents = choir_hub_get_documents (gateway->hub);
+
+  return documents == NULL || choir_document_table_is_writable (documents);
+}
+
+static void
+answer_unready (SoupServerMessage *message, const char *reason, const char *detail, guint retry_s)
+{
+  g_autoptr (GString) members = g_string_new (NULL);
+
+  choir_payload_add_string (members, "reason", reason);
+  choir_http_answer_problem_with (message, 503, CHOIR_ERROR_UNAVAILABLE, detail, retry_s, members);
+}
+
 static void
 answer_ready (ChoirGateway *gateway, SoupServerMessage *message)
 {
   if (choir_hub_is_draining (gateway->hub))
-    choir_http_answer_problem (message, 503, CHOIR_ERROR_UNAVAILABLE, "Draining", 5);
+    answer_unready (message, "draining", "Draining", 5);
   else if (!gateway->ready)
-    choir_http_answer_problem (message, 503, CHOIR_ERROR_UNAVAILABLE, "Starting", 1);
+    answer_unready (message, "starting", "Starting", 1);
+  else if (!is_store_writable (gateway))
+    answer_unready (message, "store", "The store can't be written", 5);
   else
     choir_http_answer_json (message, 200, g_string_new ("{\"status\":\"ready\"}"));
 }

@@ -8,6 +8,7 @@
 
 #include <libsoup/soup.h>
 
+#include "choir-http-request.h"
 #include "choir-http-server.h"
 #include "choir-upgrade.h"
 
@@ -22,18 +23,26 @@ typedef struct
   ChoirTimer timer;
   ChoirAddress peer;     /* if has_peer */
   ChoirAddress admitted; /* if has_admitted */
+  gsize n_body;          /* bytes of the request's that have come */
   int fd;                /* borrowed from the stream */
   gboolean has_peer;
   gboolean has_admitted;
-  gboolean stolen; /* became a WebSocket: its admission goes with it */
+  gboolean stolen;  /* became a WebSocket: its admission goes with it */
+  gboolean hung_up; /* answered early; what it still sends is thrown away */
 } ChoirHttpPeer;
 
 struct _ChoirHttpServer
 {
   SoupServer *soup; /* (owned) */
   ChoirGateway *gateway;
+  ChoirHttpApi *api; /* (owned) */
   GHashTable *peers; /* (element-type GSocketAddress ChoirHttpPeer) */
 };
+
+/* choir-http-server.c */
+ChoirHttpPeer *choir_http_find_peer (ChoirHttpServer *self, SoupServerMessage *message);
+void choir_http_arm_deadline (ChoirHttpPeer *peer);
+void choir_http_await_progress (ChoirHttpServer *self, SoupServerMessage *message);
 
 /* choir-http-answers.c */
 void choir_http_answer_problem (SoupServerMessage *message,
@@ -41,6 +50,12 @@ void choir_http_answer_problem (SoupServerMessage *message,
                                 ChoirError problem,
                                 const char *detail,
                                 guint retry_after_s);
+void choir_http_answer_problem_with (SoupServerMessage *message,
+                                     guint status,
+                                     ChoirError problem,
+                                     const char *detail,
+                                     guint retry_after_s,
+                                     const GString *members);
 void choir_http_answer_upgrade (SoupServerMessage *message, const ChoirUpgrade *upgrade);
 void choir_http_answer_json (SoupServerMessage *message, guint status, GString *body);
 void choir_http_answer_get (ChoirHttpServer *self, SoupServerMessage *message, const char *path);
@@ -48,6 +63,45 @@ void choir_http_add_cors (ChoirGateway *gateway, SoupServerMessage *message);
 
 /* choir-http-upgrade.c */
 gboolean choir_http_wants_upgrade (SoupServerMessage *message);
+gboolean choir_http_is_tls (GIOStream *stream);
 void choir_http_upgrade (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *message);
+
+/* choir-http-hang-up.c */
+gboolean choir_http_has_unread_body (SoupServerMessage *message, gboolean read);
+void choir_http_hang_up (ChoirHttpServer *self, SoupServerMessage *message, gboolean known);
+
+/* choir-http-request.c */
+typedef enum
+{
+  CHOIR_HTTP_REQUEST_ALLOWED = 1 << 0,  /* the client is known, and may */
+  CHOIR_HTTP_REQUEST_ADMITTED = 1 << 1, /* counted, and its body is taken */
+  CHOIR_HTTP_REQUEST_PAUSED = 1 << 2,
+  CHOIR_HTTP_REQUEST_READ = 1 << 3,     /* the body is there */
+  CHOIR_HTTP_REQUEST_OVERFLOW = 1 << 4, /* of the body; the rest is not read */
+  CHOIR_HTTP_REQUEST_ANSWERED = 1 << 5,
+} ChoirHttpRequestFlags;
+
+ChoirHttpRequest *
+choir_http_request_new (ChoirHttpApi *api, ChoirGateway *gateway, SoupServerMessage *message);
+ChoirHttpRequest *choir_http_request_lookup (SoupServerMessage *message);
+void choir_http_request_pause (ChoirHttpRequest *self);
+void choir_http_request_resume (ChoirHttpRequest *self);
+
+/* choir-http-route.c */
+gboolean choir_http_route_find (ChoirHttpRequest *request, const char *method, GUri *uri);
+
+/* choir-http-admit.c */
+void choir_http_request_authenticate (ChoirHttpRequest *self);
+
+/* choir-http-api.c */
+ChoirHttpServer *choir_http_api_get_server (ChoirHttpApi *self);
+gboolean choir_http_api_enter (ChoirHttpApi *self, ChoirHttpRequest *request);
+gboolean choir_http_api_reserve (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
+void choir_http_api_account (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
+void choir_http_api_forget (ChoirHttpApi *self, ChoirHttpRequest *request);
+
+/* choir-http-documents.c */
+extern const ChoirHttpRoute choir_http_documents_routes[];
+extern const guint choir_http_documents_n_routes;
 
 G_END_DECLS

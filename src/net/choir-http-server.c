@@ -8,16 +8,17 @@
 
 #include "choir-clock.h"
 #include "choir-container.h"
+#include "choir-http-api.h"
 
 #include <string.h>
 #include <sys/socket.h>
 
-/* No request of this version carries a body that is used; one that does is read no further than
- * this */
-#define BODY_MAX (64 * 1024)
+/* A body that grows by this much has its sender's time begin anew */
+#define PROGRESS_BYTES (256 * 1024)
 
-static ChoirHttpPeer *
-find_peer (ChoirHttpServer *self, SoupServerMessage *message)
+/* (nullable): the peer may have gone already */
+ChoirHttpPeer *
+choir_http_find_peer (ChoirHttpServer *self, SoupServerMessage *message)
 {
   GSocketAddress *address = soup_server_message_get_remote_address (message);
 
@@ -37,12 +38,23 @@ deadline_cb (ChoirTimer *timer)
   cut_off (CHOIR_CONTAINER_OF (timer, ChoirHttpPeer, timer));
 }
 
-static void
-arm_deadline (ChoirHttpPeer *peer)
+/* For whatever the client has to do next */
+void
+choir_http_arm_deadline (ChoirHttpPeer *peer)
 {
   ChoirGateway *gateway = peer->server->gateway;
 
   choir_timer_wheel_arm (gateway->wheel, &peer->timer, gateway->handshake_us, deadline_cb);
+}
+
+/* For the answer, which the client takes piece by piece */
+void
+choir_http_await_progress (ChoirHttpServer *self, SoupServerMessage *message)
+{
+  ChoirHttpPeer *peer = choir_http_find_peer (self, message);
+
+  if (peer != NULL && !peer->stolen)
+    choir_http_arm_deadline (peer);
 }
 
 static void
@@ -78,24 +90,38 @@ find_ambiguity (SoupMessageHeaders *headers)
 }
 
 static void
+refuse_early (ChoirHttpServer *self,
+              SoupServerMessage *message,
+              guint status,
+              ChoirError problem,
+              const char *detail)
+{
+  choir_http_add_cors (self->gateway, message);
+  choir_http_answer_problem (message, status, problem, detail, 0);
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection",
+                                "close");
+}
+
+static void
 got_headers_cb (SoupServerMessage *message, gpointer user_data)
 {
+  ChoirHttpServer *self = user_data;
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   const char *ambiguity = find_ambiguity (headers);
 
   soup_message_body_set_accumulate (soup_server_message_get_request_body (message), FALSE);
 
+  if (soup_server_message_get_status (message) != 0)
+    return;
+
   if (ambiguity != NULL)
+    refuse_early (self, message, 400, CHOIR_ERROR_INVALID_MESSAGE, ambiguity);
+  else if (choir_http_api_serves (g_uri_get_path (soup_server_message_get_uri (message))))
+    choir_http_api_begin (self->api, message);
+  else if (choir_http_has_unread_body (message, FALSE))
     {
-      choir_http_answer_problem (message, 400, CHOIR_ERROR_INVALID_MESSAGE, ambiguity, 0);
-      soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                    "Connection", "close");
-    }
-  else if (soup_message_headers_get_content_length (headers) > BODY_MAX)
-    {
-      choir_http_answer_problem (message, 413, CHOIR_ERROR_TOO_LARGE, "The body is too large", 0);
-      soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                    "Connection", "close");
+      refuse_early (self, message, 413, CHOIR_ERROR_TOO_LARGE, "The body is too large");
+      choir_http_hang_up (self, message, FALSE);
     }
 }
 
@@ -103,14 +129,29 @@ static void
 got_chunk_cb (SoupServerMessage *message, GBytes *chunk, gpointer user_data)
 {
   ChoirHttpServer *self = user_data;
-  gsize seen = GPOINTER_TO_SIZE (g_object_get_data (G_OBJECT (message), "choir-body"));
-  ChoirHttpPeer *peer = find_peer (self, message);
+  ChoirHttpPeer *peer = choir_http_find_peer (self, message);
+  gsize before;
 
-  seen += g_bytes_get_size (chunk);
-  g_object_set_data (G_OBJECT (message), "choir-body", GSIZE_TO_POINTER (seen));
+  if (peer == NULL)
+    return;
 
-  if (seen > BODY_MAX && peer != NULL)
-    cut_off (peer);
+  before = peer->n_body;
+  peer->n_body += g_bytes_get_size (chunk);
+  if (peer->n_body / PROGRESS_BYTES > before / PROGRESS_BYTES)
+    choir_http_arm_deadline (peer);
+
+  if (choir_http_api_take_chunk (message, chunk) || peer->n_body <= CHOIR_HTTP_IGNORED_BODY_MAX)
+    return;
+
+  if (soup_server_message_get_status (message) == 0)
+    refuse_early (self, message, 413, CHOIR_ERROR_TOO_LARGE, "The body is too large");
+  choir_http_hang_up (self, message, FALSE);
+}
+
+static void
+wrote_data_cb (SoupServerMessage *message, guint n_bytes, gpointer user_data)
+{
+  choir_http_await_progress (user_data, message);
 }
 
 static void
@@ -118,25 +159,32 @@ request_started_cb (SoupServer *soup, SoupServerMessage *message, gpointer user_
 {
   g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), user_data);
   g_signal_connect (message, "got-chunk", G_CALLBACK (got_chunk_cb), user_data);
+  g_signal_connect (message, "wrote-body-data", G_CALLBACK (wrote_data_cb), user_data);
 }
 
 static void
 request_read_cb (SoupServer *soup, SoupServerMessage *message, gpointer user_data)
 {
-  ChoirHttpPeer *peer = find_peer (user_data, message);
+  ChoirHttpPeer *peer = choir_http_find_peer (user_data, message);
 
-  if (peer != NULL)
+  if (peer == NULL)
+    return;
+
+  /* an answer is the client's to take, and without one it is our turn */
+  if (soup_server_message_get_status (message) != 0)
+    choir_http_arm_deadline (peer);
+  else
     choir_timer_disarm (&peer->timer);
 }
 
 static void
 request_over_cb (SoupServer *soup, SoupServerMessage *message, gpointer user_data)
 {
-  ChoirHttpPeer *peer = find_peer (user_data, message);
+  ChoirHttpPeer *peer = choir_http_find_peer (user_data, message);
 
   /* the next request of a connection that is kept alive has as long as the first */
   if (peer != NULL && !peer->stolen)
-    arm_deadline (peer);
+    choir_http_arm_deadline (peer);
 }
 
 static gboolean
@@ -154,13 +202,19 @@ handler_cb (SoupServer *soup,
             gpointer user_data)
 {
   ChoirHttpServer *self = user_data;
-  ChoirHttpPeer *peer = find_peer (self, message);
+  ChoirHttpPeer *peer = choir_http_find_peer (self, message);
   const char *method = soup_server_message_get_method (message);
 
   /* the peer may be gone already */
   if (peer == NULL)
     {
       choir_http_answer_problem (message, 400, CHOIR_ERROR_INVALID_MESSAGE, "Who are you?", 0);
+      return;
+    }
+
+  if (choir_http_api_serves (path))
+    {
+      choir_http_api_run (message);
       return;
     }
 
@@ -197,6 +251,7 @@ choir_http_server_new (ChoirGateway *gateway)
 
   self->gateway = gateway;
   self->peers = g_hash_table_new (g_direct_hash, g_direct_equal);
+  self->api = choir_http_api_new (self);
   self->soup = soup_server_new ("raw-paths", TRUE, NULL);
   soup_server_add_handler (self->soup, NULL, handler_cb, self, NULL);
   g_signal_connect (self->soup, "request-started", G_CALLBACK (request_started_cb), self);
@@ -216,7 +271,16 @@ choir_http_server_new (ChoirGateway *gateway)
 void
 choir_http_server_close_all (ChoirHttpServer *self)
 {
+  GHashTableIter iter;
+  gpointer peer;
+
   soup_server_disconnect (self->soup);
+
+  /* these it knows no longer */
+  g_hash_table_iter_init (&iter, self->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &peer))
+    if (((ChoirHttpPeer *) peer)->hung_up)
+      cut_off (peer);
 }
 
 void
@@ -227,6 +291,7 @@ choir_http_server_free (ChoirHttpServer *self)
 
   choir_http_server_close_all (self);
   g_object_unref (self->soup);
+  choir_http_api_free (self->api);
 
   /* a request whose token is under verification still holds its stream */
   g_hash_table_iter_init (&iter, self->peers);
@@ -293,7 +358,7 @@ choir_http_server_take (ChoirHttpServer *self,
 
   g_hash_table_insert (self->peers, entry->key, entry);
   g_object_weak_ref (G_OBJECT (stream), stream_gone, entry);
-  arm_deadline (entry);
+  choir_http_arm_deadline (entry);
 
   /* on an error libsoup lets the stream go, and with it the entry */
   soup_server_accept_iostream (self->soup, stream, local, entry->key, &error);

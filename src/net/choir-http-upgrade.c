@@ -69,8 +69,9 @@ read_pipelined (GIOStream *stream)
   return g_steal_pointer (&bytes);
 }
 
-static gboolean
-is_tls (GIOStream *stream)
+/* Whether libsoup's stream @stream has TLS below it */
+gboolean
+choir_http_is_tls (GIOStream *stream)
 {
   g_autoptr (GIOStream) base = NULL;
 
@@ -85,7 +86,7 @@ make_transport (GIOStream *stream, int fd)
 {
   int own_fd;
 
-  if (is_tls (stream))
+  if (choir_http_is_tls (stream))
     return choir_transport_new_for_stream (g_object_ref (stream), fd);
 
   own_fd = fcntl (fd, F_DUPFD_CLOEXEC, 0);
