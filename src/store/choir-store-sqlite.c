@@ -16,7 +16,7 @@
 #include "choir-store-writes.h"
 
 /* What may be under way at a time; beyond it the disk can't keep up, and waiting would not help */
-#define WRITES_MAX 100000
+#define WRITES_MAX 20000
 #define WRITES_BYTES_MAX (256 * 1024 * 1024)
 #define READS_MAX 20000
 

@@ -6,6 +6,8 @@
 
 #include "choir-store-writes.h"
 
+#include "choir-error.h"
+
 #include <string.h>
 
 /* About 200 bytes each */
@@ -111,6 +113,22 @@ notice_others (ChoirStoreWrites *self, GError **error)
   return TRUE;
 }
 
+/* What is written to a file without a name is stored nowhere */
+static gboolean
+check_place (ChoirStoreWrites *self, GError **error)
+{
+  int moved = 0;
+
+  sqlite3_file_control (self->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (!moved)
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
+                       "The database's file was moved or removed");
+
+  return FALSE;
+}
+
 /**
  * choir_store_writes_begin:
  * @self: not in a transaction
@@ -121,7 +139,8 @@ notice_others (ChoirStoreWrites *self, GError **error)
 gboolean
 choir_store_writes_begin (ChoirStoreWrites *self, GError **error)
 {
-  return choir_sqlite_run (self->statements[CHOIR_WRITE_BEGIN], error) &&
+  return check_place (self, error) &&
+         choir_sqlite_run (self->statements[CHOIR_WRITE_BEGIN], error) &&
          notice_others (self, error);
 }
 
@@ -180,7 +199,7 @@ choir_store_writes_undo (ChoirStoreWrites *self)
 gboolean
 choir_store_writes_probe (ChoirStoreWrites *self, GError **error)
 {
-  if (choir_sqlite_run (self->statements[CHOIR_WRITE_BEGIN], error) &&
+  if (choir_store_writes_begin (self, error) &&
       choir_sqlite_run (self->statements[CHOIR_WRITE_PROBE], error) &&
       choir_sqlite_run (self->statements[CHOIR_WRITE_COMMIT], error) &&
       choir_sqlite_run (self->statements[CHOIR_WRITE_PROBE_CLEAR], error))
