@@ -95,4 +95,5 @@ choir_handlers_register (ChoirRouter *router)
   choir_handlers_register_subscribe (router);
   choir_handlers_register_channel (router);
   choir_handlers_register_chat (router);
+  choir_handlers_register_document (router);
 }

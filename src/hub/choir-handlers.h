@@ -18,6 +18,7 @@ void choir_handlers_register_system (ChoirRouter *router);
 void choir_handlers_register_subscribe (ChoirRouter *router);
 void choir_handlers_register_channel (ChoirRouter *router);
 void choir_handlers_register_chat (ChoirRouter *router);
+void choir_handlers_register_document (ChoirRouter *router);
 
 /* (nullable) (transfer full): the channel a message is about: `channel` in the payload or the
  * envelope, else the end point's; refuses the message if there is none or its name is invalid */
