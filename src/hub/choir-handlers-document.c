@@ -8,6 +8,7 @@
 
 #include "choir-document.h"
 #include "choir-error.h"
+#include "choir-names.h"
 #include "choir-payload.h"
 #include "choir-session.h"
 
