@@ -41,6 +41,8 @@ choir_outbox_clear (ChoirOutbox *self)
   self->single = NULL;
   self->n_frames = self->head = self->capacity = self->written = 0;
   self->n_bytes = 0;
+  self->n_large = 0;
+  self->n_apart = 0;
   self->flags |= CHOIR_OUTBOX_CLOSED;
 }
 
@@ -111,6 +113,53 @@ choir_outbox_overflow (ChoirOutbox *self)
   self->funcs->overflow (self);
 }
 
+/**
+ * choir_outbox_push_large:
+ * @self: an outbox
+ * @frame: (transfer none): what to send; nothing else holds it
+ * @max_large: so many of its kind may wait, this one included
+ *
+ * Queues what may be larger than the limit: its bytes are counted apart, until it has left, and
+ * leave the room that there is to others. How many there may be is what bounds them.
+ *
+ * Returns: %FALSE if too many wait already; nothing was queued
+ */
+gboolean
+choir_outbox_push_large (ChoirOutbox *self, ChoirFrame *frame, guint max_large)
+{
+  if (self->flags & CHOIR_OUTBOX_CLOSED)
+    return TRUE;
+
+  if (self->n_large >= max_large || frame->len > G_MAXUINT32 - self->n_apart)
+    return FALSE;
+
+  frame->flags |= CHOIR_FRAME_LARGE;
+  self->n_large++;
+  self->n_apart += frame->len;
+  self->n_bytes += frame->len;
+  choir_outbox_push_slow (self, frame);
+
+  if (!(self->flags & CHOIR_OUTBOX_WOKEN))
+    {
+      self->flags |= CHOIR_OUTBOX_WOKEN;
+      self->funcs->wake (self);
+    }
+
+  return TRUE;
+}
+
+/* @frame no longer waits */
+static void
+discount (ChoirOutbox *self, const ChoirFrame *frame)
+{
+  self->n_bytes -= frame->len;
+  if (G_LIKELY (!(frame->flags & CHOIR_FRAME_LARGE)))
+    return;
+
+  self->n_large--;
+  self->n_apart -= frame->len;
+}
+
 static void
 forget_first (ChoirOutbox *self)
 {
@@ -169,7 +218,7 @@ choir_outbox_drop_unsent (ChoirOutbox *self, gsize n_promised)
     {
       ChoirFrame *frame = choir_outbox_get_frame (self, i);
 
-      self->n_bytes -= frame->len;
+      discount (self, frame);
       choir_frame_unref (frame);
     }
 
@@ -233,7 +282,7 @@ choir_outbox_consume (ChoirOutbox *self, gsize n_bytes)
         }
 
       n_bytes -= left;
-      self->n_bytes -= frame->len;
+      discount (self, frame);
       forget_first (self);
     }
 
@@ -259,7 +308,7 @@ choir_outbox_replace_unsent (ChoirOutbox *self, guint first, guint n, ChoirFrame
     {
       ChoirFrame *old = choir_outbox_get_frame (self, i);
 
-      self->n_bytes -= old->len;
+      discount (self, old);
       choir_frame_unref (old);
     }
 

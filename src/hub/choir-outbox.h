@@ -51,9 +51,15 @@ typedef enum
 
 typedef enum
 {
-  CHOIR_OUTBOX_WOKEN = 1 << 0,  /* the owner knows; cleared by the owner's flush */
-  CHOIR_OUTBOX_CLOSED = 1 << 1, /* takes nothing more */
+  CHOIR_OUTBOX_WOKEN = 1 << 0,   /* the owner knows; cleared by the owner's flush */
+  CHOIR_OUTBOX_CLOSED = 1 << 1,  /* takes nothing more */
+  CHOIR_OUTBOX_BATCHES = 1 << 2, /* the client takes several messages in one frame */
 } ChoirOutboxFlags;
+
+/* Large frames that may wait for one client besides @max_bytes: of the answers it asked for, and in
+ * all */
+#define CHOIR_OUTBOX_ANSWERS_MAX 2
+#define CHOIR_OUTBOX_LARGE_MAX 4
 
 struct _ChoirOutbox
 {
@@ -62,13 +68,15 @@ struct _ChoirOutbox
   ChoirFrame *single;              /* (owned) (nullable): the only frame, while @queue is NULL */
   ChoirFrame **queue;              /* (owned) (nullable): all frames once there were two */
   ChoirDeflater *deflater;         /* (owned) (nullable): a window of its own */
-  gsize n_bytes;
+  gsize n_bytes;                   /* of all that waits */
   guint32 n_frames;
   guint32 head;     /* of @queue */
   guint32 capacity; /* of @queue */
   guint32 written;  /* bytes of the first frame already gone */
   guint8 variant;   /* dialect x CHOIR_N_VARIANTS + ChoirVariant */
   guint8 flags;
+  guint8 n_large;  /* frames counted apart */
+  guint32 n_apart; /* their bytes */
 };
 
 void choir_outbox_init (ChoirOutbox *self,
@@ -77,6 +85,7 @@ void choir_outbox_init (ChoirOutbox *self,
 void choir_outbox_clear (ChoirOutbox *self);
 void choir_outbox_push_slow (ChoirOutbox *self, ChoirFrame *frame);
 void choir_outbox_overflow (ChoirOutbox *self);
+gboolean choir_outbox_push_large (ChoirOutbox *self, ChoirFrame *frame, guint max_large);
 void choir_outbox_drop_unsent (ChoirOutbox *self, gsize n_promised);
 guint choir_outbox_peek (const ChoirOutbox *self, struct iovec *iov, guint n_iov);
 void choir_outbox_consume (ChoirOutbox *self, gsize n_bytes);
@@ -97,8 +106,23 @@ choir_outbox_forget_single (ChoirOutbox *self)
   self->single = NULL;
   self->n_frames = 0;
   self->n_bytes = 0;
+  self->n_large = 0;
+  self->n_apart = 0;
   self->flags &= ~CHOIR_OUTBOX_WOKEN;
   choir_frame_unref (frame);
+}
+
+/**
+ * choir_outbox_fits:
+ * @self: an outbox
+ * @len: bytes
+ *
+ * Returns: whether so much more may wait
+ */
+static inline gboolean
+choir_outbox_fits (const ChoirOutbox *self, gsize len)
+{
+  return self->n_bytes - self->n_apart + len <= self->limits->max_bytes;
 }
 
 /**
@@ -114,7 +138,8 @@ choir_outbox_push (ChoirOutbox *self, ChoirFrame *frame)
   if (G_UNLIKELY (self->flags & CHOIR_OUTBOX_CLOSED))
     return;
 
-  if (G_UNLIKELY (self->n_bytes + frame->len > self->limits->max_bytes))
+  if (G_UNLIKELY (self->n_bytes + frame->len > self->limits->max_bytes) &&
+      !choir_outbox_fits (self, frame->len))
     {
       choir_outbox_overflow (self);
       return;

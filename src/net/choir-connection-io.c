@@ -109,7 +109,8 @@ is_message (const ChoirFrame *frame)
   gsize len;
   const guint8 *payload = choir_frame_get_payload (frame, &len);
 
-  return *choir_frame_get_data (frame) == (0x80 | CHOIR_OPCODE_TEXT) && len > 0 && *payload != '[';
+  return !(frame->flags & CHOIR_FRAME_JOINED) &&
+         *choir_frame_get_data (frame) == (0x80 | CHOIR_OPCODE_TEXT) && len > 0 && *payload != '[';
 }
 
 /* The run of text frames from @first on that may go as one batch */
@@ -501,6 +502,7 @@ choir_connection_set_batching (ChoirConnection *self, gboolean batching)
   if (batching)
     {
       self->flags |= CHOIR_CONNECTION_BATCHING;
+      self->outbox.flags |= CHOIR_OUTBOX_BATCHES;
       self->outbox.variant = CHOIR_VARIANT_PLAIN;
       g_clear_pointer (&self->outbox.deflater, choir_deflater_free);
       if (self->profile->batch_delay_us > 0 && self->batch_timer == NULL)
@@ -510,5 +512,8 @@ choir_connection_set_batching (ChoirConnection *self, gboolean batching)
         }
     }
   else
-    self->flags &= ~CHOIR_CONNECTION_BATCHING;
+    {
+      self->flags &= ~CHOIR_CONNECTION_BATCHING;
+      self->outbox.flags &= ~CHOIR_OUTBOX_BATCHES;
+    }
 }

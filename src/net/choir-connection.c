@@ -91,7 +91,7 @@ push_close_frame (ChoirConnection *self, guint code, const char *reason)
 {
   g_autoptr (ChoirFrame) frame = choir_frame_new_close (code, reason);
 
-  if (self->outbox.n_bytes + frame->len > self->outbox.limits->max_bytes)
+  if (!choir_outbox_fits (&self->outbox, frame->len))
     choir_outbox_drop_unsent (&self->outbox, self->transport->pending);
 
   self->outbox.flags &= ~CHOIR_OUTBOX_CLOSED;

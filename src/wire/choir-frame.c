@@ -38,10 +38,11 @@ get_header_len (gsize payload_len)
   return payload_len <= G_MAXUINT16 ? 4 : 10;
 }
 
+/* @first: FIN, RSV1 and the opcode */
 static void
-write_header (guint8 *at, ChoirOpcode opcode, gboolean rsv1, gsize payload_len)
+write_header (guint8 *at, guint8 first, gsize payload_len)
 {
-  at[0] = FIN | (rsv1 ? RSV1 : 0) | opcode;
+  at[0] = first;
 
   if (payload_len <= LENGTH_7_MAX)
     {
@@ -69,6 +70,26 @@ allocate_frame (gsize n_bytes)
   ChoirFrame *self = g_malloc (G_STRUCT_OFFSET (ChoirFrame, bytes) + n_bytes);
 
   self->n_refs = 1;
+  self->flags = 0;
+
+  return self;
+}
+
+static ChoirFrame *
+new_frame (guint8 first, const void *payload, gsize len)
+{
+  guint header_len = get_header_len (len);
+  ChoirFrame *self;
+
+  g_return_val_if_fail (len <= PAYLOAD_MAX, NULL);
+
+  self = allocate_frame (header_len + len);
+  self->start = 0;
+  self->header_len = header_len;
+  self->len = header_len + len;
+  write_header (self->bytes, first, len);
+  if (len > 0)
+    memcpy (self->bytes + header_len, payload, len);
 
   return self;
 }
@@ -87,20 +108,7 @@ allocate_frame (gsize n_bytes)
 ChoirFrame *
 choir_frame_new_full (ChoirOpcode opcode, gboolean rsv1, const void *payload, gsize len)
 {
-  guint header_len = get_header_len (len);
-  ChoirFrame *self;
-
-  g_return_val_if_fail (len <= PAYLOAD_MAX, NULL);
-
-  self = allocate_frame (header_len + len);
-  self->start = 0;
-  self->header_len = header_len;
-  self->len = header_len + len;
-  write_header (self->bytes, opcode, rsv1, len);
-  if (len > 0)
-    memcpy (self->bytes + header_len, payload, len);
-
-  return self;
+  return new_frame (FIN | (rsv1 ? RSV1 : 0) | opcode, payload, len);
 }
 
 /**
@@ -115,6 +123,60 @@ ChoirFrame *
 choir_frame_new (ChoirOpcode opcode, const void *payload, gsize len)
 {
   return choir_frame_new_full (opcode, FALSE, payload, len);
+}
+
+/**
+ * choir_frame_new_fragment:
+ * @opcode: %CHOIR_OPCODE_CONTINUATION for all but the first
+ * @final: whether the message ends with it
+ * @data: (array length=len) (nullable): copied
+ * @len: bytes in @data, below 4 GiB
+ *
+ * A part of a message (RFC 6455 5.4).
+ *
+ * Returns: (transfer full): an uncompressed frame
+ */
+ChoirFrame *
+choir_frame_new_fragment (ChoirOpcode opcode, gboolean final, const void *data, gsize len)
+{
+  return new_frame ((final ? FIN : 0) | opcode, data, len);
+}
+
+/**
+ * choir_frame_new_joined:
+ * @frames: (array length=n_frames): some frames
+ * @n_frames: at least one
+ *
+ * Returns: (transfer full): all of them in one block, for receivers that get all; the frame itself
+ * if there is but one
+ */
+ChoirFrame *
+choir_frame_new_joined (ChoirFrame *const *frames, guint n_frames)
+{
+  ChoirFrame *self;
+  gsize n_bytes = 0;
+
+  g_return_val_if_fail (n_frames > 0, NULL);
+
+  if (n_frames == 1)
+    return choir_frame_ref (frames[0]);
+
+  for (guint i = 0; i < n_frames; i++)
+    n_bytes += frames[i]->len;
+  g_return_val_if_fail (n_bytes <= PAYLOAD_MAX, NULL);
+
+  self = allocate_frame (n_bytes);
+  self->start = 0;
+  self->header_len = frames[0]->header_len;
+  self->len = 0;
+  self->flags = CHOIR_FRAME_JOINED;
+  for (guint i = 0; i < n_frames; i++)
+    {
+      memcpy (self->bytes + self->len, choir_frame_get_data (frames[i]), frames[i]->len);
+      self->len += frames[i]->len;
+    }
+
+  return self;
 }
 
 static gsize
@@ -302,20 +364,17 @@ append_escape (ChoirFrameBuilder *self, guint8 byte)
 }
 
 /**
- * choir_frame_builder_append_json_string:
+ * choir_frame_builder_append_json_part:
  * @self: an initialised builder
  * @text: (array length=len): valid UTF-8, may hold NUL
  * @len: bytes in @text
  *
- * Appends @text as a JSON string with its quotes; nothing but what RFC 8259 demands is escaped.
+ * Appends @text as it stands inside a JSON string; nothing but what RFC 8259 demands is escaped.
  */
 void
-choir_frame_builder_append_json_string (ChoirFrameBuilder *self, const char *text, gsize len)
+choir_frame_builder_append_json_part (ChoirFrameBuilder *self, const char *text, gsize len)
 {
   const char *end = text + len;
-
-  choir_frame_builder_reserve (self, len + 2);
-  choir_frame_builder_append (self, "\"", 1);
 
   while (text < end)
     {
@@ -326,20 +385,27 @@ choir_frame_builder_append_json_string (ChoirFrameBuilder *self, const char *tex
       if (text < end)
         append_escape (self, *text++);
     }
-
-  choir_frame_builder_append (self, "\"", 1);
 }
 
 /**
- * choir_frame_builder_end:
- * @self: an initialised builder, empty afterwards
- * @opcode: what the payload is
- * @rsv1: whether it is compressed
+ * choir_frame_builder_append_json_string:
+ * @self: an initialised builder
+ * @text: (array length=len): valid UTF-8, may hold NUL
+ * @len: bytes in @text
  *
- * Returns: (transfer full): the frame, in the block the payload was written to
+ * Appends @text as a JSON string with its quotes.
  */
-ChoirFrame *
-choir_frame_builder_end (ChoirFrameBuilder *self, ChoirOpcode opcode, gboolean rsv1)
+void
+choir_frame_builder_append_json_string (ChoirFrameBuilder *self, const char *text, gsize len)
+{
+  choir_frame_builder_reserve (self, len + 2);
+  choir_frame_builder_append (self, "\"", 1);
+  choir_frame_builder_append_json_part (self, text, len);
+  choir_frame_builder_append (self, "\"", 1);
+}
+
+static ChoirFrame *
+end_frame (ChoirFrameBuilder *self, guint8 first)
 {
   ChoirFrame *frame = g_steal_pointer (&self->frame);
   guint header_len = get_header_len (self->len);
@@ -353,11 +419,39 @@ choir_frame_builder_end (ChoirFrameBuilder *self, ChoirOpcode opcode, gboolean r
   frame->start = CHOIR_FRAME_HEADER_MAX - header_len;
   frame->header_len = header_len;
   frame->len = header_len + self->len;
-  write_header (frame->bytes + frame->start, opcode, rsv1, self->len);
+  write_header (frame->bytes + frame->start, first, self->len);
   self->len = 0;
   self->capacity = 0;
 
   return frame;
+}
+
+/**
+ * choir_frame_builder_end:
+ * @self: an initialised builder, empty afterwards
+ * @opcode: what the payload is
+ * @rsv1: whether it is compressed
+ *
+ * Returns: (transfer full): the frame, in the block the payload was written to
+ */
+ChoirFrame *
+choir_frame_builder_end (ChoirFrameBuilder *self, ChoirOpcode opcode, gboolean rsv1)
+{
+  return end_frame (self, FIN | (rsv1 ? RSV1 : 0) | opcode);
+}
+
+/**
+ * choir_frame_builder_end_fragment:
+ * @self: an initialised builder, empty afterwards
+ * @opcode: %CHOIR_OPCODE_CONTINUATION for all but a message's first
+ * @final: whether the message ends with it
+ *
+ * Returns: (transfer full): an uncompressed part of a message
+ */
+ChoirFrame *
+choir_frame_builder_end_fragment (ChoirFrameBuilder *self, ChoirOpcode opcode, gboolean final)
+{
+  return end_frame (self, (final ? FIN : 0) | opcode);
 }
 
 /**

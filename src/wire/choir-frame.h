@@ -24,6 +24,12 @@ typedef enum
 /* Room kept before the payload for the longest server header (RFC 6455 5.2: 2 + 8, never masked) */
 #define CHOIR_FRAME_HEADER_MAX 10
 
+typedef enum
+{
+  CHOIR_FRAME_LARGE = 1 << 0,  /* counted apart by an outbox */
+  CHOIR_FRAME_JOINED = 1 << 1, /* several, one behind the other: it has no payload of its own */
+} ChoirFrameFlags;
+
 /**
  * ChoirFrame:
  *
@@ -35,6 +41,7 @@ typedef struct
   guint32 len;  /* header + payload */
   guint8 start; /* offset of the header in @bytes */
   guint8 header_len;
+  guint8 flags; /* ChoirFrameFlags */
   guint8 bytes[];
 } ChoirFrame;
 
@@ -70,6 +77,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirFrame, choir_frame_unref)
 ChoirFrame *choir_frame_new (ChoirOpcode opcode, const void *payload, gsize len);
 ChoirFrame *
 choir_frame_new_full (ChoirOpcode opcode, gboolean rsv1, const void *payload, gsize len);
+ChoirFrame *
+choir_frame_new_fragment (ChoirOpcode opcode, gboolean final, const void *data, gsize len);
+ChoirFrame *choir_frame_new_joined (ChoirFrame *const *frames, guint n_frames);
 /* RFC 6455 5.5.1; @reason is cut at 123 bytes on a character border; code 0 or 1005: empty body */
 ChoirFrame *choir_frame_new_close (guint code, const char *reason);
 
@@ -114,9 +124,14 @@ choir_frame_builder_append (ChoirFrameBuilder *self, const void *data, gsize len
 void choir_frame_builder_append_uint (ChoirFrameBuilder *self, guint64 value);
 /* Appends @text, valid UTF-8, as a JSON string with its quotes */
 void choir_frame_builder_append_json_string (ChoirFrameBuilder *self, const char *text, gsize len);
+/* The same without quotes: a part of a string */
+void choir_frame_builder_append_json_part (ChoirFrameBuilder *self, const char *text, gsize len);
 ChoirFrame *choir_frame_builder_end (ChoirFrameBuilder *self,
                                      ChoirOpcode opcode,
                                      gboolean rsv1); /* (transfer full) */
+ChoirFrame *choir_frame_builder_end_fragment (ChoirFrameBuilder *self,
+                                              ChoirOpcode opcode,
+                                              gboolean final); /* (transfer full) */
 void choir_frame_builder_clear (ChoirFrameBuilder *self);
 
 G_END_DECLS

@@ -285,6 +285,42 @@ test_close_code_names (void)
   g_assert_cmpstr (choir_close_code_get_name (1004), ==, "other");
 }
 
+/* RFC 6455 5.7, a fragmented message: the first says what it is, the last that it is the last */
+static void
+test_fragments (void)
+{
+  g_autoptr (ChoirFrame) first = choir_frame_new_fragment (CHOIR_OPCODE_TEXT, FALSE, "Hel", 3);
+  g_autoptr (ChoirFrame) last = choir_frame_new_fragment (CHOIR_OPCODE_CONTINUATION, TRUE, "lo", 2);
+  g_autoptr (ChoirFrame) middle = NULL;
+  ChoirFrameBuilder builder;
+
+  ASSERT_BYTES (first, "\x01\x03Hel");
+  ASSERT_BYTES (last, "\x80\x02lo");
+
+  choir_frame_builder_init (&builder, 0);
+  choir_frame_builder_append_json_part (&builder, "a\"b\n", 4);
+  choir_frame_builder_append_json_part (&builder, "", 0);
+  choir_frame_builder_append_json_part (&builder, "\xc3\xa9", 2);
+  middle = choir_frame_builder_end_fragment (&builder, CHOIR_OPCODE_CONTINUATION, FALSE);
+  ASSERT_BYTES (middle, "\x00\x08"
+                        "a\\\"b\\n\xc3\xa9");
+}
+
+static void
+test_joined (void)
+{
+  g_autoptr (ChoirFrame) one = choir_frame_new (CHOIR_OPCODE_TEXT, "one", 3);
+  g_autoptr (ChoirFrame) two = choir_frame_new (CHOIR_OPCODE_TEXT, "two!", 4);
+  ChoirFrame *const frames[] = { one, two, one };
+  g_autoptr (ChoirFrame) all = choir_frame_new_joined (frames, 3);
+  g_autoptr (ChoirFrame) alone = choir_frame_new_joined (frames, 1);
+
+  ASSERT_BYTES (all, "\x81\x03one\x81\x04two!\x81\x03one");
+  g_assert_cmpint (all->flags, ==, CHOIR_FRAME_JOINED);
+  g_assert_true (alone == one);
+  g_assert_cmpuint (one->n_refs, ==, 2);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -300,6 +336,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/frame/numbers", test_numbers);
   g_test_add_func ("/frame/reserve", test_reserve);
   g_test_add_func ("/frame/builder-dropped", test_builder_dropped);
+  g_test_add_func ("/frame/fragments", test_fragments);
+  g_test_add_func ("/frame/joined", test_joined);
   g_test_add_func ("/frame/close-codes", test_close_codes);
   g_test_add_func ("/frame/close-code-names", test_close_code_names);
 

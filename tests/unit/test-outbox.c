@@ -196,6 +196,68 @@ test_clear (Owner *self, gconstpointer data)
   g_assert_cmpuint (self->n_overflows, ==, 0);
 }
 
+static gboolean
+push_large (Owner *self, gsize len, guint max_large)
+{
+  g_autofree char *payload = g_strnfill (len - 4, 'L');
+  g_autoptr (ChoirFrame) frame = choir_frame_new (CHOIR_OPCODE_TEXT, payload, len - 4);
+
+  g_assert_cmpuint (frame->len, ==, len);
+
+  return choir_outbox_push_large (&self->outbox, frame, max_large);
+}
+
+/* What was asked for may be larger than the limit, and the others have the room they always had */
+static void
+test_large (Owner *self, gconstpointer data)
+{
+  g_assert_true (push_large (self, 5000, 2));
+  g_assert_cmpuint (self->n_wakes, ==, 1);
+  for (guint i = 0; i < 10; i++)
+    push (self, 100, 'a');
+  g_assert_cmpuint (self->n_overflows, ==, 0);
+  g_assert_true (push_large (self, 3000, 2));
+  g_assert_false (push_large (self, 300, 2));
+  assert_state (self, 12, 9000);
+  g_assert_false (choir_outbox_fits (&self->outbox, 1));
+
+  /* the first has left: another may come, but the small ones have not become fewer */
+  choir_outbox_consume (&self->outbox, 4999);
+  g_assert_false (push_large (self, 300, 2));
+  choir_outbox_consume (&self->outbox, 1);
+  g_assert_true (push_large (self, 300, 2));
+  g_assert_true (push_large (self, 300, 3));
+  g_assert_cmpuint (self->n_overflows, ==, 0);
+  push (self, 100, 'b');
+  g_assert_cmpuint (self->n_overflows, ==, 1);
+
+  /* refused silently from now on, like all else */
+  g_assert_true (push_large (self, 300, 9));
+  assert_state (self, 13, 4600);
+}
+
+/* However it leaves, it no longer counts */
+static void
+test_large_leaves (Owner *self, gconstpointer data)
+{
+  push (self, 10, 'a');
+  g_assert_true (push_large (self, 5000, 2));
+  choir_outbox_drop_unsent (&self->outbox, 0);
+  assert_state (self, 0, 0);
+  g_assert_true (choir_outbox_fits (&self->outbox, 1000));
+  g_assert_false (choir_outbox_fits (&self->outbox, 1001));
+
+  g_assert_true (push_large (self, 5000, 1));
+  choir_outbox_replace_unsent (&self->outbox, 0, 1, choir_frame_new (CHOIR_OPCODE_TEXT, "x", 1));
+  assert_state (self, 1, 3);
+  g_assert_true (choir_outbox_fits (&self->outbox, 997));
+  choir_outbox_consume (&self->outbox, 3);
+
+  g_assert_true (push_large (self, 5000, 1));
+  choir_outbox_clear (&self->outbox);
+  g_assert_true (choir_outbox_fits (&self->outbox, 1000));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -208,6 +270,8 @@ main (int argc, char **argv)
   ADD ("drop-unsent", test_drop_unsent);
   ADD ("replace", test_replace);
   ADD ("clear", test_clear);
+  ADD ("large", test_large);
+  ADD ("large-leaves", test_large_leaves);
 
   return g_test_run ();
 }
