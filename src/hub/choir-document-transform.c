@@ -238,7 +238,8 @@ transform_in_line (const History *history,
 }
 
 /* Components that are looked at while the change is moved: a change of many parts, made long ago,
- * on which others of many parts have followed, must not hold up everybody */
+ * on which others of many parts have followed, must not hold up everybody. Own revisions just drop
+ * out of the line */
 static gboolean
 check_work (const History *history,
             const Line *line,
@@ -246,13 +247,22 @@ check_work (const History *history,
             const ChoirTextOperation *operation,
             GError **error)
 {
+  guint n_parts = choir_text_operation_get_n_components (operation);
+  guint n_passed = 0;
   guint64 work = 0;
 
   for (guint64 v = start + 1; v <= history->tip; v++)
-    work += choir_text_operation_get_n_components (get_revision (history, v)->operation) +
-            choir_text_operation_get_n_components (operation);
+    {
+      const ChoirRevision *revision = get_revision (history, v);
 
-  if (work * (line->own->len + 1) <= WORK_MAX)
+      if (n_passed < line->own->len && g_ptr_array_index (line->own, n_passed) == revision)
+        n_passed++;
+      else
+        work += (guint64) (choir_text_operation_get_n_components (revision->operation) + n_parts) *
+                (line->own->len - n_passed + 1);
+    }
+
+  if (work <= WORK_MAX)
     return TRUE;
 
   g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
