@@ -224,7 +224,7 @@ dup_plain_text (ChoirHttpRequest *request, gsize max_size)
     choir_http_request_refuse (request, 400, CHOIR_ERROR_VALIDATION,
                                "The text must be UTF-8, without NUL");
   else
-    return g_strndup (body.data, body.len);
+    return g_strndup (body.len > 0 ? body.data : "", body.len);
 
   return NULL;
 }
@@ -288,6 +288,14 @@ read_put (ChoirHttpRequest *request)
   return put;
 }
 
+/* @put: (transfer full): maybe sent again because the first answer got lost */
+static void
+look_for_put (Put *put, ChoirDocument *document)
+{
+  choir_document_find_change_async (document, choir_claims_get_user_id (put->request->claims),
+                                    put->change_id, put->request->cancellable, put_found_cb, put);
+}
+
 static void
 put_opened (ChoirHttpRequest *request, ChoirDocument *document)
 {
@@ -307,9 +315,7 @@ put_opened (ChoirHttpRequest *request, ChoirDocument *document)
   else if (put->change_id == NULL)
     refuse_put (put, document);
   else
-    choir_document_find_change_async (document, choir_claims_get_user_id (request->claims),
-                                      put->change_id, request->cancellable, put_found_cb,
-                                      g_steal_pointer (&put));
+    look_for_put (g_steal_pointer (&put), document);
 }
 
 /**

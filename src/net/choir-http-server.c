@@ -315,6 +315,18 @@ choir_http_server_get_n_peers (ChoirHttpServer *self)
   return g_hash_table_size (self->peers);
 }
 
+/**
+ * choir_http_server_get_n_requests:
+ * @self: a server
+ *
+ * Returns: how many requests to the API have been admitted and are not over
+ */
+guint
+choir_http_server_get_n_requests (ChoirHttpServer *self)
+{
+  return choir_http_api_get_n_requests (self->api);
+}
+
 static GSocketAddress *
 make_key (const ChoirAddress *peer)
 {
