@@ -125,5 +125,6 @@ char *choir_json_string_dup (ChoirSlice raw_string, gsize max_len);
 gboolean choir_json_number_get_int (ChoirSlice raw_number, gint64 *out);
 gboolean choir_json_number_get_double (ChoirSlice raw_number, double *out);
 void choir_json_append_string (GString *out, const char *text, gssize len); /* quoted and escaped */
+void choir_json_append_contents (GString *out, const char *text, gssize len); /* only escaped */
 
 G_END_DECLS

@@ -11,16 +11,15 @@
 #include <string.h>
 
 /**
- * choir_json_append_string:
+ * choir_json_append_contents:
  * @out: where to
  * @text: valid UTF-8
  * @len: bytes, or -1 if NUL-terminated
  *
- * Appends @text as a JSON string: quoted, and escaped as far as RFC 8259 section 7 demands, in the
- * shortest way, which is the one of ECMAScript's JSON.stringify().
+ * choir_json_append_string() without the quotes, for strings that come in pieces.
  */
 void
-choir_json_append_string (GString *out, const char *text, gssize len)
+choir_json_append_contents (GString *out, const char *text, gssize len)
 {
   static const char hex[] = "0123456789abcdef";
   static const char letters[] = {
@@ -31,7 +30,6 @@ choir_json_append_string (GString *out, const char *text, gssize len)
   const guint8 *bytes = (const guint8 *) text;
   gsize start = 0;
 
-  g_string_append_c (out, '"');
   for (gsize i = (gsize) (choir_json_skip_plain (bytes, bytes + end) - bytes); i < end; i++)
     {
       guint8 c = bytes[i];
@@ -53,5 +51,21 @@ choir_json_append_string (GString *out, const char *text, gssize len)
     }
 
   g_string_append_len (out, text + start, (gssize) (end - start));
+}
+
+/**
+ * choir_json_append_string:
+ * @out: where to
+ * @text: valid UTF-8
+ * @len: bytes, or -1 if NUL-terminated
+ *
+ * Appends @text as a JSON string: quoted, and escaped as far as RFC 8259 section 7 demands, in the
+ * shortest way, which is the one of ECMAScript's JSON.stringify().
+ */
+void
+choir_json_append_string (GString *out, const char *text, gssize len)
+{
+  g_string_append_c (out, '"');
+  choir_json_append_contents (out, text, len);
   g_string_append_c (out, '"');
 }

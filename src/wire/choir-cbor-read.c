@@ -1,0 +1,671 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-cbor.h"
+
+#include <cbor/callbacks.h>
+#include <cbor/streaming.h>
+#include <math.h>
+#include <string.h>
+
+#include "choir-error.h"
+#include "choir-json-scanner.h"
+#include "choir-utf8.h"
+
+/*
+ * libcbor decodes one head at a time, without memory of its own; what may stand where is decided
+ * here, with the way down in an array instead of on the stack. A declared length is only ever
+ * compared with the bytes there are.
+ */
+
+/* Major types, RFC 8949 section 3.1 */
+typedef enum
+{
+  MAJOR_UNSIGNED,
+  MAJOR_NEGATIVE,
+  MAJOR_BYTES,
+  MAJOR_TEXT,
+  MAJOR_ARRAY,
+  MAJOR_MAP,
+  MAJOR_TAG,
+  MAJOR_SIMPLE,
+} Major;
+
+#define HEAD_TEXT_INDEFINITE 0x7f
+#define HEAD_FALSE 0xf4
+#define HEAD_NULL 0xf6
+#define HEAD_HALF 0xf9
+#define HEAD_DOUBLE 0xfb
+#define HEAD_BREAK 0xff
+
+/* 2^53, the gate's border between integers that every JSON parser has exactly and others */
+#define INT_MAX_EXACT G_GUINT64_CONSTANT (9007199254740992)
+
+/* 17 significant digits tell every double from the next; sign, point, exponent */
+#define NUMBER_SIZE 32
+
+/* What is written without the C library's help: up to so many decimal places, below so many units
+ * of the last one */
+#define SHORT_PLACES 15
+#define SHORT_MAX 1e15
+
+typedef struct
+{
+  guint64 left; /* items, a map's pairs, still to come; if not indefinite */
+  guint8 indefinite;
+  guint8 is_map;
+  guint8 is_message; /* a map in which no key may stand twice */
+  guint8 has_key;    /* a map's key has been read, its value is next */
+  guint8 has_items;
+} Level;
+
+typedef struct
+{
+  gsize at; /* in the text */
+  gsize len;
+} Key;
+
+typedef struct
+{
+  const guint8 *data;
+  gsize len;
+  gsize at; /* of the present item */
+  const ChoirCborLimits *limits;
+  guint max_depth;
+  GString *out;
+  gsize base;           /* what @out held before */
+  const char *expected; /* (nullable) static; set by the first failure */
+  gboolean too_large;
+  gboolean in_text; /* between the pieces of a text string */
+  gsize key_at;     /* of the key read last */
+  gsize key_start;  /* the same in the text */
+  guint depth;
+  Level levels[CHOIR_JSON_DEPTH_MAX];
+  guint n_keys;
+  Key keys[CHOIR_JSON_MEMBERS_MAX]; /* of the message; the gate takes no more of them */
+} Reader;
+
+static gboolean
+fail (Reader *self, const char *expected)
+{
+  if (self->expected == NULL)
+    self->expected = expected;
+
+  return FALSE;
+}
+
+static inline gboolean
+has_failed (const Reader *self)
+{
+  return self->expected != NULL || self->too_large;
+}
+
+static gboolean
+check_room (Reader *self, gsize more)
+{
+  gsize used = self->out->len - self->base;
+
+  if (used > self->limits->max_bytes || more > self->limits->max_bytes - used)
+    self->too_large = TRUE;
+
+  return !self->too_large;
+}
+
+static Level *
+get_level (Reader *self)
+{
+  return self->depth > 0 ? &self->levels[self->depth - 1] : NULL;
+}
+
+/* What is about to begin: a comma before it, or the note that it is a key */
+static void
+begin_item (Reader *self)
+{
+  Level *level = get_level (self);
+
+  if (level == NULL || level->has_key)
+    return;
+
+  if (level->has_items)
+    g_string_append_c (self->out, ',');
+  level->has_items = TRUE;
+  self->key_at = self->at;
+  self->key_start = self->out->len;
+}
+
+/* FALSE if the message had it before */
+static gboolean
+note_key (Reader *self)
+{
+  Key key = { self->key_start, self->out->len - self->key_start };
+
+  for (guint i = 0; i < self->n_keys; i++)
+    if (self->keys[i].len == key.len &&
+        memcmp (self->out->str + self->keys[i].at, self->out->str + key.at, key.len) == 0)
+      return FALSE;
+
+  if (self->n_keys < G_N_ELEMENTS (self->keys))
+    self->keys[self->n_keys++] = key;
+
+  return TRUE;
+}
+
+static void
+end_key (Reader *self, Level *level)
+{
+  if (level->is_message && !note_key (self))
+    {
+      self->at = self->key_at;
+      fail (self, "a key that was not there before");
+      return;
+    }
+
+  level->has_key = TRUE;
+  g_string_append_c (self->out, ':');
+}
+
+static void
+close_level (Reader *self)
+{
+  g_string_append_c (self->out, get_level (self)->is_map ? '}' : ']');
+  self->depth--;
+}
+
+/* An item is complete, and with it perhaps those it stands in */
+static void
+end_item (Reader *self)
+{
+  Level *level;
+
+  while ((level = get_level (self)) != NULL)
+    {
+      if (level->is_map && !level->has_key)
+        {
+          end_key (self, level);
+          return;
+        }
+
+      level->has_key = FALSE;
+      if (level->indefinite || --level->left > 0)
+        return;
+      close_level (self);
+    }
+}
+
+/* A message, or a batch of them, is a map; a batch is an array */
+static gboolean
+is_message (const Reader *self, gboolean is_map)
+{
+  return is_map && (self->depth == 0 || (self->depth == 1 && !self->levels[0].is_map));
+}
+
+static void
+open_level (Reader *self, gboolean is_map, gboolean indefinite, guint64 n_items)
+{
+  /* of each item there must be a byte at least, of a pair two: a wrong length is found before
+   * anything of it is read */
+  gsize behind = (self->len - self->at - 1) / (is_map ? 2 : 1);
+
+  if (self->depth >= self->max_depth)
+    {
+      fail (self, "less nesting");
+      return;
+    }
+  if (!indefinite && n_items > behind)
+    {
+      fail (self, is_map ? "all pairs of the map" : "all items of the array");
+      return;
+    }
+
+  begin_item (self);
+  g_string_append_c (self->out, is_map ? '{' : '[');
+  self->levels[self->depth] = (Level){ .left = n_items,
+                                       .indefinite = indefinite,
+                                       .is_map = is_map,
+                                       .is_message = is_message (self, is_map) };
+  if (self->levels[self->depth].is_message)
+    self->n_keys = 0;
+  self->depth++;
+
+  if (indefinite || n_items > 0)
+    return;
+  close_level (self);
+  end_item (self);
+}
+
+static void
+take_word (Reader *self, const char *word, gsize len)
+{
+  begin_item (self);
+  g_string_append_len (self->out, word, (gssize) len);
+  end_item (self);
+}
+
+static void
+take_integer (Reader *self, guint64 size, gboolean negative)
+{
+  char text[NUMBER_SIZE];
+  guint at = sizeof text;
+
+  if (size > INT_MAX_EXACT)
+    {
+      fail (self, "an integer within 2^53 either way");
+      return;
+    }
+
+  do
+    {
+      text[--at] = (char) ('0' + size % 10);
+      size /= 10;
+    }
+  while (size > 0);
+  if (negative)
+    text[--at] = '-';
+  take_word (self, text + at, sizeof text - at);
+}
+
+static gboolean
+is_same (double a, double b)
+{
+  return !(a < b) && !(a > b);
+}
+
+/* As a decimal of few digits, by arithmetic that is exact: a whole number below 2^53 divided by a
+ * power of ten below 10^22 is rounded once, as the parser of the text will round it */
+static gboolean
+format_short (double value, char text[NUMBER_SIZE])
+{
+  double size = fabs (value);
+  double scale = 1;
+  guint64 digits;
+
+  for (guint places = 1; places <= SHORT_PLACES; places++)
+    {
+      scale *= 10;
+      if (size * scale >= SHORT_MAX)
+        return FALSE;
+
+      digits = (guint64) (size * scale + 0.5);
+      if (is_same ((double) digits / scale, size))
+        {
+          guint64 whole = (guint64) scale;
+
+          g_snprintf (text, NUMBER_SIZE, "%s%" G_GUINT64_FORMAT ".%0*" G_GUINT64_FORMAT,
+                      signbit (value) ? "-" : "", digits / whole, (int) places, digits % whole);
+          return TRUE;
+        }
+    }
+
+  return FALSE;
+}
+
+/* The shortest of printf()'s texts that means @value, and can be seen to be no integer */
+static void
+format_double (double value, char text[NUMBER_SIZE])
+{
+  static const char *const formats[] = { "%.15g", "%.16g", "%.17g" };
+
+  if (format_short (value, text))
+    return;
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
+    {
+      g_ascii_formatd (text, NUMBER_SIZE, formats[i], value);
+      if (is_same (g_ascii_strtod (text, NULL), value))
+        break;
+    }
+
+  if (strpbrk (text, ".e") == NULL)
+    strcat (text, ".0");
+}
+
+static void
+take_double (Reader *self, double value)
+{
+  char text[NUMBER_SIZE];
+
+  if (!isfinite (value))
+    {
+      fail (self, "a finite number");
+      return;
+    }
+
+  format_double (value, text);
+  take_word (self, text, strlen (text));
+}
+
+static void
+take_text (Reader *self, const guint8 *data, gsize len)
+{
+  if (!choir_utf8_validate (data, len))
+    fail (self, "valid UTF-8");
+  else if (len > 0 && memchr (data, '\0', len) != NULL)
+    fail (self, "a character other than NUL");
+  else if (check_room (self, len))
+    choir_json_append_contents (self->out, (const char *) data, (gssize) len);
+}
+
+/* What libcbor calls, once for each head it has decoded */
+
+static void
+unsigned8_cb (void *self, guint8 value)
+{
+  take_integer (self, value, FALSE);
+}
+
+static void
+unsigned16_cb (void *self, guint16 value)
+{
+  take_integer (self, value, FALSE);
+}
+
+static void
+unsigned32_cb (void *self, guint32 value)
+{
+  take_integer (self, value, FALSE);
+}
+
+static void
+unsigned64_cb (void *self, uint64_t value)
+{
+  take_integer (self, value, FALSE);
+}
+
+/* -1 - value, which for the largest is beyond a guint64 */
+static void
+negative64_cb (void *self, uint64_t value)
+{
+  take_integer (self, value < G_MAXUINT64 ? value + 1 : value, TRUE);
+}
+
+static void
+negative8_cb (void *self, guint8 value)
+{
+  negative64_cb (self, value);
+}
+
+static void
+negative16_cb (void *self, guint16 value)
+{
+  negative64_cb (self, value);
+}
+
+static void
+negative32_cb (void *self, guint32 value)
+{
+  negative64_cb (self, value);
+}
+
+static void
+float_cb (void *self, float value)
+{
+  take_double (self, (double) value);
+}
+
+static void
+double_cb (void *self, double value)
+{
+  take_double (self, value);
+}
+
+static void
+text_start_cb (void *user_data)
+{
+  Reader *self = user_data;
+
+  begin_item (self);
+  g_string_append_c (self->out, '"');
+  self->in_text = TRUE;
+}
+
+static void
+text_end (Reader *self)
+{
+  g_string_append_c (self->out, '"');
+  self->in_text = FALSE;
+  end_item (self);
+}
+
+static void
+text_cb (void *user_data, cbor_data data, size_t len)
+{
+  Reader *self = user_data;
+
+  if (self->in_text)
+    {
+      take_text (self, data, len);
+      return;
+    }
+
+  text_start_cb (self);
+  take_text (self, data, len);
+  if (!has_failed (self))
+    text_end (self);
+}
+
+static void
+array_cb (void *self, size_t n_items)
+{
+  open_level (self, FALSE, FALSE, n_items);
+}
+
+static void
+indefinite_array_cb (void *self)
+{
+  open_level (self, FALSE, TRUE, 0);
+}
+
+static void
+map_cb (void *self, size_t n_pairs)
+{
+  open_level (self, TRUE, FALSE, n_pairs);
+}
+
+static void
+indefinite_map_cb (void *self)
+{
+  open_level (self, TRUE, TRUE, 0);
+}
+
+static void
+boolean_cb (void *self, bool value)
+{
+  take_word (self, value ? "true" : "false", value ? 4 : 5);
+}
+
+static void
+null_cb (void *self)
+{
+  take_word (self, "null", 4);
+}
+
+static void
+break_cb (void *user_data)
+{
+  Reader *self = user_data;
+
+  if (self->in_text)
+    {
+      text_end (self);
+      return;
+    }
+
+  close_level (self);
+  end_item (self);
+}
+
+static const struct cbor_callbacks callbacks = {
+  .uint8 = unsigned8_cb,
+  .uint16 = unsigned16_cb,
+  .uint32 = unsigned32_cb,
+  .uint64 = unsigned64_cb,
+  .negint64 = negative64_cb,
+  .negint32 = negative32_cb,
+  .negint16 = negative16_cb,
+  .negint8 = negative8_cb,
+  .byte_string_start = cbor_null_byte_string_start_callback,
+  .byte_string = cbor_null_byte_string_callback,
+  .string = text_cb,
+  .string_start = text_start_cb,
+  .indef_array_start = indefinite_array_cb,
+  .array_start = array_cb,
+  .indef_map_start = indefinite_map_cb,
+  .map_start = map_cb,
+  .tag = cbor_null_tag_callback,
+  .float2 = float_cb,
+  .float4 = float_cb,
+  .float8 = double_cb,
+  .undefined = cbor_null_undefined_callback,
+  .null = null_cb,
+  .boolean = boolean_cb,
+  .indef_break = break_cb,
+};
+
+/* Whether an item that begins with @head may stand at this place */
+
+static gboolean
+check_break (Reader *self)
+{
+  const Level *level = get_level (self);
+
+  if (level != NULL && level->has_key)
+    return fail (self, "the key's value");
+
+  return (level != NULL && level->indefinite) || fail (self, "no end here");
+}
+
+static gboolean
+check_kind (Reader *self, guint8 head)
+{
+  Major major = head >> 5;
+
+  if (major == MAJOR_BYTES)
+    return fail (self, "no byte string");
+  if (major == MAJOR_TAG)
+    return fail (self, "no tag");
+  if (major != MAJOR_SIMPLE || (head >= HEAD_FALSE && head <= HEAD_NULL) ||
+      (head >= HEAD_HALF && head <= HEAD_DOUBLE))
+    return TRUE;
+
+  return fail (self, "no simple value besides false, true and null");
+}
+
+static gboolean
+check_head (Reader *self, guint8 head)
+{
+  const Level *level = get_level (self);
+  Major major = head >> 5;
+
+  if (self->in_text)
+    return head == HEAD_BREAK || (major == MAJOR_TEXT && head != HEAD_TEXT_INDEFINITE) ||
+           fail (self, "a piece of the text string, or its end");
+  if (level == NULL)
+    return major == MAJOR_MAP || major == MAJOR_ARRAY || fail (self, "a map, or an array of maps");
+  if (head == HEAD_BREAK)
+    return check_break (self);
+  if (level->is_map && !level->has_key)
+    return major == MAJOR_TEXT || fail (self, "a text string as key");
+  if (self->depth == 1 && !level->is_map)
+    return major == MAJOR_MAP || fail (self, "a map");
+
+  return check_kind (self, head);
+}
+
+/* The present item's head, with the contents of a string; moves on behind it */
+static gboolean
+take_head (Reader *self)
+{
+  struct cbor_decoder_result result;
+
+  if (self->at == self->len)
+    return fail (self, "more bytes");
+  if (!check_head (self, self->data[self->at]))
+    return FALSE;
+
+  result = cbor_stream_decode (self->data + self->at, self->len - self->at, &callbacks, self);
+  if (result.status == CBOR_DECODER_NEDATA)
+    return fail (self, "the rest of this item");
+  if (result.status != CBOR_DECODER_FINISHED)
+    return fail (self, "a head that CBOR knows");
+  if (has_failed (self) || !check_room (self, 0))
+    return FALSE;
+
+  self->at += result.read;
+  return TRUE;
+}
+
+static gboolean
+read_item (Reader *self)
+{
+  do
+    {
+      if (!take_head (self))
+        return FALSE;
+    }
+  while (self->depth > 0);
+
+  return self->at == self->len || fail (self, "the end of the message");
+}
+
+static void
+report (const Reader *self, GError **error)
+{
+  if (self->too_large)
+    g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_TOO_LARGE,
+                 "As JSON the message is larger than %" G_GSIZE_FORMAT " bytes",
+                 self->limits->max_bytes);
+  else
+    g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_INVALID_MESSAGE,
+                 "Invalid CBOR at byte %" G_GSIZE_FORMAT ": expected %s", self->at, self->expected);
+}
+
+/**
+ * choir_cbor_read:
+ * @data: (array length=len) (nullable): a binary message
+ * @len: bytes in @data
+ * @limits: what it is held to
+ * @out: where the JSON text is appended
+ * @error: return location
+ *
+ * Rewrites a map, or an array of maps, as JSON (RFC 8949 section 6.1), in one pass and without
+ * recursion. Lengths may be definite or not. Stricter than the RFC where JSON sets the border: keys
+ * are text and stand once in a message, integers are within 2^53, numbers finite; byte strings,
+ * tags and simple values other than false, true and null are refused, so is NUL in a text.
+ * Floating-point numbers keep a point or an exponent, integers get none. The text then passes the
+ * gate, unless it has too many members or messages.
+ *
+ * Returns: FALSE with CHOIR_ERROR_INVALID_MESSAGE, which names the byte offset of the item and what
+ * was expected there but never content, or CHOIR_ERROR_TOO_LARGE; @out is as it was then
+ */
+gboolean
+choir_cbor_read (const guint8 *data,
+                 gsize len,
+                 const ChoirCborLimits *limits,
+                 GString *out,
+                 GError **error)
+{
+  Reader reader;
+
+  reader.data = data;
+  reader.len = len;
+  reader.at = 0;
+  reader.limits = limits;
+  reader.max_depth = MIN (limits->max_depth, CHOIR_JSON_DEPTH_MAX);
+  reader.out = out;
+  reader.base = out->len;
+  reader.expected = NULL;
+  reader.too_large = FALSE;
+  reader.in_text = FALSE;
+  reader.depth = 0;
+  reader.n_keys = 0;
+
+  if (read_item (&reader))
+    return TRUE;
+
+  report (&reader, error);
+  g_string_truncate (out, reader.base);
+  return FALSE;
+}
