@@ -172,7 +172,7 @@ static const ChoirConfigKey keys[] = {
   TIME ("auth", "auth-timeout", "10s", 10 * MSEC, HOUR, FALSE, "How long a first message may take to authenticate"),
   { "auth", "users", CHOIR_CONFIG_CHOICE, "", 0, 0, "none|store", NULL, NULL, FALSE,
     "Whether users must be in the store and active; empty is none" },
-  LIST ("auth", "known-users", "", NULL, FALSE, "Users who exist, ID or ID:inactive, where the store has none"),
+  LIST ("auth", "known-users", "", NULL, FALSE, "Users who exist, ID or ID:inactive, besides those in the store"),
 
   ENUM ("origin", "environment", "development", "development|staging|production", FALSE, "Which lists of origins apply"),
   LIST ("origin", "allowed", "http://localhost:*;http://127.0.0.1:*;https://localhost:*", check_origin, FALSE,
@@ -222,6 +222,7 @@ static const ChoirConfigKey keys[] = {
 
   ENUM ("store", "backend", "sqlite", "memory|sqlite|redis", TRUE, "Where messages are kept"),
   TEXT ("store", "path", "", check_path, TRUE, "Database file; empty: choir.db in the state directory"),
+  SIZE ("store", "memory-size", "256M", KIB, 1024 * GIB, TRUE, "Most bytes the backend memory holds"),
   ENUM ("store", "durability", "full", "full|normal", TRUE, "full: acknowledged means on disk"),
 
   TEXT ("cluster", "redis", "", check_redis, TRUE, "Redis that joins the nodes; empty: one node"),

@@ -87,6 +87,12 @@ typedef enum
 } ChoirUsersPolicy;
 typedef enum
 {
+  CHOIR_BACKEND_MEMORY,
+  CHOIR_BACKEND_SQLITE,
+  CHOIR_BACKEND_REDIS
+} ChoirBackend;
+typedef enum
+{
   CHOIR_MARKUP_ESCAPE,
   CHOIR_MARKUP_OFF
 } ChoirMarkupPolicy;

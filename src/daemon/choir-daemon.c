@@ -10,6 +10,7 @@
 #include "choir-check.h"
 #include "choir-clock.h"
 #include "choir-container.h"
+#include "choir-directory-store.h"
 #include "choir-gateway.h"
 #include "choir-hub.h"
 #include "choir-keys.h"
@@ -18,6 +19,7 @@
 #include "choir-sd.h"
 #include "choir-session.h"
 #include "choir-signals.h"
+#include "choir-stores.h"
 
 #include <signal.h>
 #include <string.h>
@@ -27,9 +29,6 @@
 #define STATUS_US (5 * G_USEC_PER_SEC)
 /* After the drain: until the last close frames are through */
 #define FLUSH_US (2 * G_USEC_PER_SEC)
-
-/* Of a store that is memory only */
-#define STORE_BYTES (256 * 1024 * 1024)
 
 /* After the last connection: until what changed lately has its snapshots */
 #define STORE_CLOSE_US (5 * G_USEC_PER_SEC)
@@ -44,7 +43,7 @@ struct _ChoirDaemon
   ChoirReactor *reactor;       /* (owned) */
   ChoirSignals *signals;       /* (owned) */
   ChoirVerifier *verifier;     /* (owned) */
-  ChoirDirectoryMemory *users; /* (owned) (nullable) */
+  ChoirDirectoryMemory *users; /* (owned) (nullable): known-users */
   ChoirHub *hub;               /* (owned) */
   ChoirStore *store;           /* (owned) */
   ChoirGateway *gateway;       /* (owned) */
@@ -152,28 +151,40 @@ watchdog_cb (ChoirTimer *timer)
   choir_timer_wheel_arm (self->wheel, timer, self->watchdog_us, watchdog_cb);
 }
 
+/* NULL: a good token is enough */
+static ChoirDirectory *
+make_directory (ChoirDaemon *self)
+{
+  if (choir_config_get_choice (self->config, "auth", "users") != CHOIR_USERS_STORE)
+    return NULL;
+
+  self->users = choir_directory_memory_new ();
+  fill_directory (self);
+
+  return choir_directory_store_new (self->store, self->users);
+}
+
 static gboolean
 start_hub (ChoirDaemon *self, GError **error)
 {
+  g_autoptr (ChoirDirectory) directory = NULL;
+
   self->counters = choir_counters_new ();
   self->wheel = choir_timer_wheel_new (NULL, WHEEL_TICK_MS);
   self->verifier = choir_keys_load (self->config, error);
   if (self->verifier == NULL)
     return FALSE;
 
-  if (choir_config_get_choice (self->config, "auth", "users") == CHOIR_USERS_STORE)
-    {
-      self->users = choir_directory_memory_new ();
-      fill_directory (self);
-    }
+  self->store = choir_stores_open (self->config, error);
+  if (self->store == NULL)
+    return FALSE;
 
-  self->hub = choir_hub_new (self->config, self->verifier,
-                             self->users != NULL ? CHOIR_DIRECTORY (self->users) : NULL,
-                             self->wheel, self->counters, error);
+  directory = make_directory (self);
+  self->hub =
+    choir_hub_new (self->config, self->verifier, directory, self->wheel, self->counters, error);
   if (self->hub == NULL)
     return FALSE;
 
-  self->store = choir_store_memory_new (STORE_BYTES);
   choir_hub_set_store (self->hub, self->store);
 
   return TRUE;
@@ -380,6 +391,7 @@ choir_daemon_run (ChoirDaemon *self)
   choir_http_server_close_all (self->http);
   finish_connections (self);
   close_documents (self);
+  choir_stores_close (self->store, STORE_CLOSE_US);
 }
 
 /**

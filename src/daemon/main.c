@@ -4,12 +4,15 @@
 
 #include "config.h"
 
+#include "choir-backup-command.h"
 #include "choir-check.h"
 #include "choir-config.h"
 #include "choir-daemon.h"
 #include "choir-log.h"
 #include "choir-signals.h"
+#include "choir-stores.h"
 #include "choir-token-command.h"
+#include "choir-user-command.h"
 
 #include <glib/gi18n.h>
 #include <locale.h>
@@ -95,6 +98,12 @@ serve (ChoirConfig *config, GError **error)
 }
 
 static gboolean
+check (ChoirConfig *config, GError **error)
+{
+  return choir_check_config (config, error) && choir_stores_check (config, error);
+}
+
+static gboolean
 run (ChoirConfig *config, GError **error)
 {
   g_auto (GStrv) environment = g_get_environ ();
@@ -115,8 +124,19 @@ run (ChoirConfig *config, GError **error)
   if (!set_up_log (config, error))
     return FALSE;
 
-  return opt_check_config ? choir_check_config (config, error) : serve (config, error);
+  return opt_check_config ? check (config, error) : serve (config, error);
 }
+
+/* The first word, if it is not an option */
+static const struct
+{
+  const char *word;
+  int (*run) (int argc, char **argv);
+} commands[] = {
+  { "backup", choir_backup_command },
+  { "token", choir_token_command },
+  { "user", choir_user_command },
+};
 
 int
 main (int argc, char **argv)
@@ -130,10 +150,15 @@ main (int argc, char **argv)
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
 
-  if (argc > 1 && strcmp (argv[1], "token") == 0)
-    return choir_token_command (argc - 1, argv + 1);
+  for (guint i = 0; argc > 1 && i < G_N_ELEMENTS (commands); i++)
+    if (strcmp (argv[1], commands[i].word) == 0)
+      return commands[i].run (argc - 1, argv + 1);
 
   context = g_option_context_new (_ ("- real-time WebSocket service"));
+  g_option_context_set_summary (context, _ ("Commands, each with --help:\n"
+                                            "  choird token    Make a token\n"
+                                            "  choird user     Add, enable, disable, list users\n"
+                                            "  choird backup   Copy the database"));
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
 
   if (!g_option_context_parse (context, &argc, &argv, &error) ||

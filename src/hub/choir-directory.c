@@ -134,6 +134,27 @@ choir_directory_memory_set (ChoirDirectoryMemory *self, const char *user_id, gbo
   g_hash_table_insert (self->users, g_strdup (user_id), GINT_TO_POINTER (active));
 }
 
+/**
+ * choir_directory_memory_lookup:
+ * @self: a directory
+ * @user_id: a user
+ * @active: (out): if known, whether it may come in
+ *
+ * Returns: whether it is known
+ */
+gboolean
+choir_directory_memory_lookup (ChoirDirectoryMemory *self, const char *user_id, gboolean *active)
+{
+  gpointer found;
+
+  if (!g_hash_table_lookup_extended (self->users, user_id, NULL, &found))
+    return FALSE;
+
+  *active = GPOINTER_TO_INT (found);
+
+  return TRUE;
+}
+
 void
 choir_directory_memory_clear (ChoirDirectoryMemory *self)
 {

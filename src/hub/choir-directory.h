@@ -13,8 +13,8 @@ G_BEGIN_DECLS
 /**
  * ChoirDirectory:
  *
- * The users table, behind an interface: memory here, the store's database later. Asked once per
- * authentication, asynchronously, because a database may be behind it.
+ * The users table, behind an interface: memory here, the store's in choir-directory-store.h. Asked
+ * once per authentication, asynchronously, because a database may be behind it.
  */
 #define CHOIR_TYPE_DIRECTORY (choir_directory_get_type ())
 G_DECLARE_INTERFACE (ChoirDirectory, choir_directory, CHOIR, DIRECTORY, GObject)
@@ -47,6 +47,8 @@ G_DECLARE_FINAL_TYPE (ChoirDirectoryMemory,
 
 ChoirDirectoryMemory *choir_directory_memory_new (void);
 void choir_directory_memory_set (ChoirDirectoryMemory *self, const char *user_id, gboolean active);
+gboolean
+choir_directory_memory_lookup (ChoirDirectoryMemory *self, const char *user_id, gboolean *active);
 void choir_directory_memory_clear (ChoirDirectoryMemory *self);
 
 G_END_DECLS

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How long another process (choird user) may take to make the database */
@@ -32,6 +33,19 @@ fail_file (const char *doing, const char *path, GError **error)
                g_strerror (errno));
 
   return FALSE;
+}
+
+/* What root makes (choird user) the service has to be able to open; SQLite does likewise with its
+ * own files */
+static void
+give_to_owner_of_directory (int fd, const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+  struct stat status;
+
+  if (geteuid () == 0 && stat (directory, &status) == 0 &&
+      fchown (fd, status.st_uid, status.st_gid) < 0)
+    choir_log (CHOIR_LOG_LEVEL_DEBUG, "a file stays root's", NULL);
 }
 
 static void
@@ -74,6 +88,7 @@ choir_store_lock_try (ChoirStoreLock *self, const char *path, gboolean *held, GE
   if (self->fd < 0)
     return fail_file ("open", lock_path, error);
 
+  give_to_owner_of_directory (self->fd, path);
   *held = flock (self->fd, LOCK_EX | LOCK_NB) == 0;
   if (*held)
     write_pid (self->fd);
@@ -128,11 +143,14 @@ choir_store_lock_release (ChoirStoreLock *self)
 static gboolean
 create_file (const char *path, GError **error)
 {
-  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
+  if (fd < 0 && errno == EEXIST)
+    return access (path, R_OK | W_OK) == 0 || fail_file ("open", path, error);
   if (fd < 0)
     return fail_file ("open", path, error);
 
+  give_to_owner_of_directory (fd, path);
   close (fd);
 
   return TRUE;
