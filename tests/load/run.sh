@@ -8,6 +8,8 @@
 # Two other figures, each in a minute:
 #   sh tests/load/run.sh hold        10,000 connections, a broadcast, a graceful end
 #   sh tests/load/run.sh hostile     what attackers cost everybody else
+# And documents, beside ShareDB, in some ten minutes (two with quick):
+#   sh tests/load/run.sh documents [quick] [durable|paced|big|opening|memory ...]
 
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -21,7 +23,16 @@ export PATH
 
 # shellcheck disable=SC2086 # a list of words
 ensure_packages $PACKAGES_BUILD $PACKAGES_RUN libjansson-dev
-case ${1-} in hold | hostile)
+
+ensure_peers () {
+  if [ ! -d "$here/peers/node_modules/sharedb" ]; then
+    { ensure_node && npm ci --prefix "$here/peers" --no-audit --no-fund --ignore-scripts --silent; } \
+      >/dev/null 2>&1 || echo "ws, socket.io and ShareDB could not be installed" >&2
+  fi
+}
+
+case ${1-} in
+hold | hostile)
   ensure_packages python3-jwt python3-cryptography
   echo "Building $build"
   CC=gcc sh "$here/build.sh" "$build"
@@ -30,13 +41,17 @@ case ${1-} in hold | hostile)
   [ "$test" = hold ] && set -- "$build/tests/load/choir-hold" "$@"
   exec /usr/bin/python3 "$here/$test.py" "$build/src/daemon/choird" "$@"
   ;;
+documents)
+  shift
+  ensure_peers
+  echo "Building $build"
+  CC=gcc sh "$here/build.sh" "$build"
+  exec /usr/bin/python3 "$here/documents.py" "$build" "$@"
+  ;;
 esac
 ensure_packages nginx libnginx-mod-nchan python3-fastapi python3-uvicorn ||
   echo "Some of the servers compared with are missing" >&2
-if [ ! -d "$here/peers/node_modules/ws" ]; then
-  { ensure_node && npm ci --prefix "$here/peers" --no-audit --no-fund --ignore-scripts --silent; } \
-    >/dev/null 2>&1 || echo "ws and socket.io could not be installed" >&2
-fi
+ensure_peers
 
 echo "Building $build"
 CC=gcc sh "$here/build.sh" "$build"

@@ -94,10 +94,11 @@ class Server:
 
 
 class State:
-    """A fresh directory with a key and an empty configuration."""
+    """A fresh directory with a key and an empty configuration; it keeps what a server stores. `under`
+    is where a disk is wanted, which the place for temporary files may not be."""
 
-    def __init__(self):
-        self.path = tempfile.mkdtemp(prefix="choir-load-")
+    def __init__(self, under=None):
+        self.path = tempfile.mkdtemp(prefix="choir-load-", dir=under)
         self.key = os.path.join(self.path, "hs256.key")
         self.config = os.path.join(self.path, "choir.conf")
         with open(os.open(self.key, os.O_CREAT | os.O_WRONLY, 0o600), "w") as key:
@@ -150,6 +151,6 @@ def run_load(program, server, mode, *options, core=None, protocol=None, timeout=
     except subprocess.TimeoutExpired:
         return None, f"{mode} on {server.name}: no end after {timeout} s"
     if run.returncode != 0:
-        return None, f"{mode} on {server.name}: {run.stderr.strip()[-400:] or run.stdout.strip()}"
+        return None, f"{mode} on {server.name}: {run.stderr.strip()[:400] or run.stdout.strip()}"
     return {key: float(value) for key, value in
             (pair.split("=") for pair in run.stdout.split())}, None
