@@ -44,13 +44,8 @@ typedef enum
 /* 2^53, the gate's border between integers that every JSON parser has exactly and others */
 #define INT_MAX_EXACT G_GUINT64_CONSTANT (9007199254740992)
 
-/* 17 significant digits tell every double from the next; sign, point, exponent */
-#define NUMBER_SIZE 32
-
-/* What is written without the C library's help: up to so many decimal places, below so many units
- * of the last one */
-#define SHORT_PLACES 15
-#define SHORT_MAX 1e15
+/* Digits of 2^53 and a sign */
+#define INTEGER_SIZE 24
 
 typedef struct
 {
@@ -244,11 +239,13 @@ take_word (Reader *self, const char *word, gsize len)
   end_item (self);
 }
 
+/* @value means -1 - @value if @negative */
 static void
-take_integer (Reader *self, guint64 size, gboolean negative)
+take_integer (Reader *self, guint64 value, gboolean negative)
 {
-  char text[NUMBER_SIZE];
+  char text[INTEGER_SIZE];
   guint at = sizeof text;
+  guint64 size = negative && value < G_MAXUINT64 ? value + 1 : value;
 
   if (size > INT_MAX_EXACT)
     {
@@ -267,74 +264,18 @@ take_integer (Reader *self, guint64 size, gboolean negative)
   take_word (self, text + at, sizeof text - at);
 }
 
-static gboolean
-is_same (double a, double b)
-{
-  return !(a < b) && !(a > b);
-}
-
-/* As a decimal of few digits, by arithmetic that is exact: a whole number below 2^53 divided by a
- * power of ten below 10^22 is rounded once, as the parser of the text will round it */
-static gboolean
-format_short (double value, char text[NUMBER_SIZE])
-{
-  double size = fabs (value);
-  double scale = 1;
-  guint64 digits;
-
-  for (guint places = 1; places <= SHORT_PLACES; places++)
-    {
-      scale *= 10;
-      if (size * scale >= SHORT_MAX)
-        return FALSE;
-
-      digits = (guint64) (size * scale + 0.5);
-      if (is_same ((double) digits / scale, size))
-        {
-          guint64 whole = (guint64) scale;
-
-          g_snprintf (text, NUMBER_SIZE, "%s%" G_GUINT64_FORMAT ".%0*" G_GUINT64_FORMAT,
-                      signbit (value) ? "-" : "", digits / whole, (int) places, digits % whole);
-          return TRUE;
-        }
-    }
-
-  return FALSE;
-}
-
-/* The shortest of printf()'s texts that means @value, and can be seen to be no integer */
-static void
-format_double (double value, char text[NUMBER_SIZE])
-{
-  static const char *const formats[] = { "%.15g", "%.16g", "%.17g" };
-
-  if (format_short (value, text))
-    return;
-
-  for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
-    {
-      g_ascii_formatd (text, NUMBER_SIZE, formats[i], value);
-      if (is_same (g_ascii_strtod (text, NULL), value))
-        break;
-    }
-
-  if (strpbrk (text, ".e") == NULL)
-    strcat (text, ".0");
-}
-
 static void
 take_double (Reader *self, double value)
 {
-  char text[NUMBER_SIZE];
-
   if (!isfinite (value))
     {
       fail (self, "a finite number");
       return;
     }
 
-  format_double (value, text);
-  take_word (self, text, strlen (text));
+  begin_item (self);
+  choir_json_append_double (self->out, value);
+  end_item (self);
 }
 
 static void
@@ -350,54 +291,17 @@ take_text (Reader *self, const guint8 *data, gsize len)
 
 /* What libcbor calls, once for each head it has decoded */
 
-static void
-unsigned8_cb (void *self, guint8 value)
-{
-  take_integer (self, value, FALSE);
-}
+#define INTEGER_CB(name, type, is_negative)                                                        \
+  static void name (void *self, type value) { take_integer (self, value, is_negative); }
 
-static void
-unsigned16_cb (void *self, guint16 value)
-{
-  take_integer (self, value, FALSE);
-}
-
-static void
-unsigned32_cb (void *self, guint32 value)
-{
-  take_integer (self, value, FALSE);
-}
-
-static void
-unsigned64_cb (void *self, uint64_t value)
-{
-  take_integer (self, value, FALSE);
-}
-
-/* -1 - value, which for the largest is beyond a guint64 */
-static void
-negative64_cb (void *self, uint64_t value)
-{
-  take_integer (self, value < G_MAXUINT64 ? value + 1 : value, TRUE);
-}
-
-static void
-negative8_cb (void *self, guint8 value)
-{
-  negative64_cb (self, value);
-}
-
-static void
-negative16_cb (void *self, guint16 value)
-{
-  negative64_cb (self, value);
-}
-
-static void
-negative32_cb (void *self, guint32 value)
-{
-  negative64_cb (self, value);
-}
+INTEGER_CB (unsigned8_cb, uint8_t, FALSE)
+INTEGER_CB (unsigned16_cb, uint16_t, FALSE)
+INTEGER_CB (unsigned32_cb, uint32_t, FALSE)
+INTEGER_CB (unsigned64_cb, uint64_t, FALSE)
+INTEGER_CB (negative8_cb, uint8_t, TRUE)
+INTEGER_CB (negative16_cb, uint16_t, TRUE)
+INTEGER_CB (negative32_cb, uint32_t, TRUE)
+INTEGER_CB (negative64_cb, uint64_t, TRUE)
 
 static void
 float_cb (void *self, float value)

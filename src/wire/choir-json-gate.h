@@ -126,5 +126,6 @@ gboolean choir_json_number_get_int (ChoirSlice raw_number, gint64 *out);
 gboolean choir_json_number_get_double (ChoirSlice raw_number, double *out);
 void choir_json_append_string (GString *out, const char *text, gssize len); /* quoted and escaped */
 void choir_json_append_contents (GString *out, const char *text, gssize len); /* only escaped */
+void choir_json_append_double (GString *out, double value);
 
 G_END_DECLS
