@@ -366,9 +366,9 @@ choir_store_list_async (ChoirStore *self,
 
   if (task != NULL && check_length (task, "A prefix", prefix) &&
       check_length (task, "The name of a stream", after))
-    CHOIR_STORE_GET_IFACE (self)->list_async (self, prefix != NULL ? prefix : "",
-                                              after != NULL ? after : "", limit,
-                                              g_steal_pointer (&task));
+    CHOIR_STORE_GET_IFACE (self)->list_async (
+      self, prefix != NULL ? prefix : "", after != NULL ? after : "",
+      MIN (limit, CHOIR_STORE_LIST_MAX), g_steal_pointer (&task));
 }
 
 GPtrArray *
@@ -430,8 +430,8 @@ choir_store_list_snapshots_async (ChoirStore *self,
     begin (self, choir_store_list_snapshots_async, cancellable, callback, user_data);
 
   if (task != NULL && check_name (task, "The name of a stream", stream))
-    CHOIR_STORE_GET_IFACE (self)->list_snapshots_async (self, stream, before, limit,
-                                                        g_steal_pointer (&task));
+    CHOIR_STORE_GET_IFACE (self)->list_snapshots_async (
+      self, stream, before, MIN (limit, CHOIR_STORE_LIST_MAX), g_steal_pointer (&task));
 }
 
 GPtrArray *
@@ -507,8 +507,8 @@ choir_store_list_users_async (ChoirStore *self,
     begin (self, choir_store_list_users_async, cancellable, callback, user_data);
 
   if (task != NULL && check_length (task, "The id of a user", after))
-    CHOIR_STORE_GET_IFACE (self)->list_users_async (self, after != NULL ? after : "", limit,
-                                                    g_steal_pointer (&task));
+    CHOIR_STORE_GET_IFACE (self)->list_users_async (
+      self, after != NULL ? after : "", MIN (limit, CHOIR_STORE_LIST_MAX), g_steal_pointer (&task));
 }
 
 GPtrArray *

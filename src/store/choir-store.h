@@ -37,6 +37,8 @@ G_DECLARE_INTERFACE (ChoirStore, choir_store, CHOIR, STORE, GObject)
 /* What one load or read gives at most, where it is not told to give less */
 #define CHOIR_STORE_PART_MAX 1000000
 #define CHOIR_STORE_PART_BYTES_MAX (256 * 1024 * 1024)
+/* What one list has at most; whoever wants all goes on after the last until there is none */
+#define CHOIR_STORE_LIST_MAX 10000
 /* Named snapshots of one offset */
 #define CHOIR_STORE_LABELS_MAX 100
 

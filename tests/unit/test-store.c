@@ -701,6 +701,39 @@ test_users (Fixture *fixture, gconstpointer data)
 }
 
 static void
+put_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_assert_true (choir_store_put_user_finish (CHOIR_STORE (source), result, NULL));
+  *(guint *) user_data += 1;
+}
+
+/* However many are asked for, so many at a time */
+static void
+test_list_max (Fixture *fixture, gconstpointer data)
+{
+  const guint n = CHOIR_STORE_LIST_MAX + 1;
+  g_autoptr (GPtrArray) users = NULL;
+  g_autoptr (GPtrArray) rest = NULL;
+  guint n_put = 0;
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("user-%05u", i);
+      const ChoirStoreUser user = { .id = id, .active = TRUE };
+
+      choir_store_put_user_async (fixture->store, &user, NULL, put_cb, &n_put);
+    }
+  while (n_put < n)
+    g_main_context_iteration (NULL, TRUE);
+
+  users = store_list_users (fixture->store, NULL, G_MAXUINT);
+  g_assert_cmpuint (users->len, ==, CHOIR_STORE_LIST_MAX);
+  rest = store_list_users (fixture->store, "user-09999", G_MAXUINT);
+  g_assert_cmpuint (rest->len, ==, 1);
+  g_assert_cmpstr (((ChoirStoreUser *) rest->pdata[0])->id, ==, "user-10000");
+}
+
+static void
 refuse_append (Fixture *fixture,
                const char *stream,
                const ChoirStoreEntry *entries,
@@ -1005,6 +1038,7 @@ static const struct
   { "snapshot-pages", test_snapshot_pages },
   { "labels", test_labels },
   { "users", test_users },
+  { "list-max", test_list_max },
   { "limits", test_limits },
   { "cancelled", test_cancelled },
   { "close", test_close },
