@@ -100,7 +100,7 @@ choir_revision_new_from_entry (const ChoirStoreEntry *entry, GError **error)
   static const ChoirJsonLimits json_limits = { .max_depth = 4 };
   ChoirRevisionParams params = {
     .version = entry->offset,
-    .base = entry->offset - 1,
+    .base = CHOIR_VERSION_UNKNOWN,
     .wall_us = entry->wall_us,
     .user_id = entry->user_id,
     .session_id = entry->session_id,

@@ -97,7 +97,15 @@ collect_own (const History *history, guint64 owner, guint64 *start)
         continue;
 
       *start = MIN (*start, revision->base);
-      g_ptr_array_insert (own, 0, (gpointer) revision);
+      g_ptr_array_add (own, (gpointer) revision);
+    }
+
+  for (guint i = 0; i < own->len / 2; i++)
+    {
+      gpointer other = own->pdata[i];
+
+      own->pdata[i] = own->pdata[own->len - 1 - i];
+      own->pdata[own->len - 1 - i] = other;
     }
 
   return own;
@@ -296,6 +304,20 @@ check_base (ChoirDocument *self, guint64 base, GError **error)
   return TRUE;
 }
 
+/* Whether nobody else has done anything since: then the sender's text is the present one */
+static gboolean
+is_alone (const History *history, guint64 base, guint64 owner)
+{
+  if (base + 1 < choir_document_get_first (history->document))
+    return base == history->tip;
+
+  for (guint64 v = base + 1; v <= history->tip; v++)
+    if (owner == 0 || get_revision (history, v)->owner != owner)
+      return FALSE;
+
+  return TRUE;
+}
+
 static ChoirTextOperation *
 move (const History *history,
       Line *line,
@@ -342,6 +364,59 @@ set_revision (ChoirPending *pending, guint64 version, guint64 base, ChoirTextOpe
   pending->revision->key_hash = pending->key_hash;
 }
 
+/* An own change that has been read back from the store is there as it was committed only, and on
+ * what its sender made it is no longer known */
+static gboolean
+check_own (const Line *line, GError **error)
+{
+  for (guint i = 0; i < line->own->len; i++)
+    {
+      const ChoirRevision *revision = g_ptr_array_index (line->own, i);
+
+      if (revision->base != CHOIR_VERSION_UNKNOWN)
+        continue;
+
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
+                           "Changes of this session have been committed long since");
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static ChoirPlace
+place_among_others (const History *history,
+                    ChoirPending *pending,
+                    guint64 base,
+                    guint64 *needed,
+                    GError **error)
+{
+  g_auto (Line) line = { 0 };
+  guint64 start = base;
+  ChoirTextOperation *moved;
+
+  line.places = g_array_new (FALSE, FALSE, sizeof (Place));
+  g_array_set_clear_func (line.places, place_clear);
+  line.own = collect_own (history, pending->owner, &start);
+  if (!check_base (history->document, start, error) || !check_own (&line, error))
+    return CHOIR_PLACE_FAILED;
+
+  *needed = start;
+  if (start + 1 < choir_document_get_first (history->document))
+    return CHOIR_PLACE_NEEDS_OLDER;
+
+  if (!check_work (history, &line, start, pending->change.operation, error))
+    return CHOIR_PLACE_FAILED;
+
+  moved = move (history, &line, start, pending, base, error);
+  if (moved == NULL)
+    return CHOIR_PLACE_FAILED;
+
+  set_revision (pending, history->tip + 1, base, moved);
+
+  return CHOIR_PLACE_DONE;
+}
+
 /**
  * choir_document_place:
  * @self: a document
@@ -361,10 +436,7 @@ choir_document_place (ChoirDocument *self,
                       GError **error)
 {
   History history = { self, batch, self->version + batch->len };
-  g_auto (Line) line = { 0 };
   guint64 base = pending->change.version;
-  guint64 start;
-  ChoirTextOperation *moved;
 
   if (base == CHOIR_VERSION_UNKNOWN)
     base = self->version;
@@ -379,25 +451,15 @@ choir_document_place (ChoirDocument *self,
       return CHOIR_PLACE_FAILED;
     }
 
-  start = base;
-  line.places = g_array_new (FALSE, FALSE, sizeof (Place));
-  g_array_set_clear_func (line.places, place_clear);
-  line.own = collect_own (&history, pending->owner, &start);
-  if (!check_base (self, start, error))
+  if (!is_alone (&history, base, pending->owner))
+    return place_among_others (&history, pending, base, needed, error);
+
+  if (!choir_text_operation_check (pending->change.operation,
+                                   (gsize) get_length (&history, history.tip), error))
     return CHOIR_PLACE_FAILED;
 
-  *needed = start;
-  if (start + 1 < choir_document_get_first (self))
-    return CHOIR_PLACE_NEEDS_OLDER;
-
-  if (!check_work (&history, &line, start, pending->change.operation, error))
-    return CHOIR_PLACE_FAILED;
-
-  moved = move (&history, &line, start, pending, base, error);
-  if (moved == NULL)
-    return CHOIR_PLACE_FAILED;
-
-  set_revision (pending, history.tip + 1, base, moved);
+  set_revision (pending, history.tip + 1, base,
+                choir_text_operation_copy (pending->change.operation));
 
   return CHOIR_PLACE_DONE;
 }

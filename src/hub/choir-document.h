@@ -36,6 +36,9 @@ typedef struct _ChoirDocumentTable ChoirDocumentTable;
 #define CHOIR_TYPE_DOCUMENT (choir_document_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirDocument, choir_document, CHOIR, DOCUMENT, GObject)
 
+/* A version nobody has said. For a change: the sender's last known one */
+#define CHOIR_VERSION_UNKNOWN G_MAXUINT64
+
 /**
  * ChoirRevision:
  *
@@ -44,7 +47,7 @@ G_DECLARE_FINAL_TYPE (ChoirDocument, choir_document, CHOIR, DOCUMENT, GObject)
 typedef struct
 {
   guint64 version; /* the version it made */
-  guint64 base;    /* the version its sender knew */
+  guint64 base;    /* the version its sender knew; CHOIR_VERSION_UNKNOWN if read from the store */
   gint64 wall_us;
   guint64 owner;                 /* stands for the session that sent it; 0: none */
   guint64 key_hash;              /* stands for sender and change id; 0: none */
@@ -76,9 +79,6 @@ typedef struct
 typedef void (*ChoirChangeFunc) (ChoirDocument *self,
                                  const ChoirChangeResult *result,
                                  gpointer user_data);
-
-/* The sender's last known version is meant */
-#define CHOIR_VERSION_UNKNOWN G_MAXUINT64
 
 typedef struct
 {
