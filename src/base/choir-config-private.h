@@ -65,6 +65,7 @@ typedef struct
 const ChoirConfigKey *choir_config_table_get_keys (guint *n_keys);
 const ChoirConfigBuiltin *choir_config_table_get_builtins (guint *n_builtins);
 const char *const *choir_config_table_get_dialects (void);
+const char *choir_config_table_get_parent (const char *group);
 const ChoirConfigKey *choir_config_table_find (const char *section, const char *key);
 gboolean choir_config_table_has_section (const char *section);
 gboolean choir_config_table_has_instances (const char *section);

@@ -282,10 +282,13 @@ ChoirConfigValue *
 choir_config_values_lookup (GHashTable *values, const char *group, const char *key)
 {
   ChoirConfigValue *value = lookup_exactly (values, group, key);
+  const char *parent = choir_config_table_get_parent (group);
   const char *instance;
   g_autofree char *section = split_group (group, &instance);
   const ChoirConfigKey *row;
 
+  if (value == NULL && parent != NULL)
+    value = choir_config_values_lookup (values, parent, key);
   if (value != NULL || instance == NULL)
     return value;
 

@@ -101,7 +101,7 @@ check_redis (const char *text)
 }
 
 /* clang-format off */
-#define DIALECTS "choir|netra|netra-spec|jddb|reviewpoint|tripsage"
+#define DIALECTS "choir|netra|netra-spec|jddb|reviewpoint|tripsage|choir-cbor"
 #define ACCESS "anyone|authenticated|owner|permission"
 #define PER_USER "evict-oldest|reject"
 #define KIB G_GINT64_CONSTANT (1024)
@@ -332,10 +332,24 @@ choir_config_table_get_builtins (guint *n_builtins)
 const char *const *
 choir_config_table_get_dialects (void)
 {
-  static const char *const dialects[] = { "choir",       "jddb",     "netra", "netra-spec",
-                                          "reviewpoint", "tripsage", NULL };
+  static const char *const dialects[] = { "choir",      "choir-cbor",  "jddb",     "netra",
+                                          "netra-spec", "reviewpoint", "tripsage", NULL };
 
   return dialects;
+}
+
+/**
+ * choir_config_table_get_parent:
+ * @group: a section, or a section and the name of an instance
+ *
+ * The same protocol in another encoding is held to the same limits, unless it is told otherwise.
+ *
+ * Returns: (transfer none) (nullable): the instance that says what @group does not
+ */
+const char *
+choir_config_table_get_parent (const char *group)
+{
+  return strcmp (group, "dialect choir-cbor") == 0 ? "dialect choir" : NULL;
 }
 
 /**

@@ -432,7 +432,7 @@ choir_config_get_choice (ChoirConfig *self, const char *group, const char *key)
  * @section: "namespace" or "dialect"
  *
  * Returns: (transfer full) (array zero-terminated=1): the names of those built in or configured, in
- *   the order of strcmp()
+ *   the order of strcmp(); of dialects there are no others than those built in
  */
 char **
 choir_config_list_instances (ChoirConfig *self, const char *section)
@@ -444,6 +444,9 @@ choir_config_list_instances (ChoirConfig *self, const char *section)
   gpointer name;
   gpointer *names;
   guint n_names;
+
+  if (strcmp (section, "dialect") == 0)
+    return g_strdupv ((char **) choir_config_table_get_dialects ());
 
   g_hash_table_iter_init (&iter, self->values);
   while (g_hash_table_iter_next (&iter, &name, NULL))

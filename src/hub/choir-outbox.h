@@ -48,6 +48,8 @@ typedef enum
 } ChoirVariant;
 
 #define CHOIR_N_FRAME_VARIANTS (CHOIR_N_DIALECTS * CHOIR_N_VARIANTS)
+/* One is a guint8, and so is a set of dialects */
+G_STATIC_ASSERT (CHOIR_N_FRAME_VARIANTS <= 256 && CHOIR_N_DIALECTS <= 8);
 
 typedef enum
 {

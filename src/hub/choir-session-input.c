@@ -6,6 +6,7 @@
 
 #include "choir-session-private.h"
 
+#include "choir-cbor.h"
 #include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-sanitizer.h"
@@ -54,6 +55,21 @@ take_rate (ChoirSession *self, ChoirRateClass rate_class, gint64 now_us)
     return 0;
 
   return choir_rate_meter_take (get_meter (self, rate_class), rule, now_us);
+}
+
+/**
+ * choir_session_take_rate:
+ * @self: a session
+ * @rate_class: of what is to be done
+ *
+ * For handlers whose route has no rate because it depends on the message.
+ *
+ * Returns: 0 if it may be done now; else after how many microseconds
+ */
+gint64
+choir_session_take_rate (ChoirSession *self, ChoirRateClass rate_class)
+{
+  return take_rate (self, rate_class, choir_clock_monotonic_us ());
 }
 
 static gboolean
@@ -254,6 +270,18 @@ receive_one (ChoirSession *self, const char *text, gsize len)
     choir_session_arm_timer (self);
 }
 
+/* What can't be taken apart counts as one message */
+static void
+refuse_unread (ChoirSession *self, const GError *error)
+{
+  gint64 wait_us = take_rate (self, CHOIR_RATE_DEFAULT, choir_clock_monotonic_us ());
+
+  if (wait_us > 0)
+    choir_session_refuse_rate (self, NULL, wait_us);
+  else
+    choir_session_send_error (self, NULL, error);
+}
+
 static void
 receive_batch (ChoirSession *self, const char *text, gsize len)
 {
@@ -264,12 +292,7 @@ receive_batch (ChoirSession *self, const char *text, gsize len)
 
   if (!choir_json_gate_scan_batch (text, len, limits, elements, &n, &error))
     {
-      gint64 wait_us = take_rate (self, CHOIR_RATE_DEFAULT, choir_clock_monotonic_us ());
-
-      if (wait_us > 0)
-        choir_session_refuse_rate (self, NULL, wait_us);
-      else
-        choir_session_send_error (self, NULL, error);
+      refuse_unread (self, error);
       return;
     }
 
@@ -295,6 +318,34 @@ choir_session_receive (ChoirSession *self, const char *text, gsize len)
     receive_batch (self, text, len);
   else
     receive_one (self, text, len);
+}
+
+/**
+ * choir_session_receive_binary:
+ * @self: a session whose dialect is binary
+ * @data: (array length=len): a binary message; borrowed for the call
+ * @len: its bytes
+ *
+ * choir_session_receive() for CBOR (protocol.md, "CBOR"). As JSON the message is held to the size
+ * that text may have, and goes the same way as that from here on.
+ */
+void
+choir_session_receive_binary (ChoirSession *self, const guint8 *data, gsize len)
+{
+  const ChoirCborLimits limits = {
+    .max_depth = choir_hub_get_settings (self->hub)->json.max_depth,
+    .max_bytes = choir_session_get_settings (self)->max_message_size,
+  };
+  g_autoptr (GString) text = g_string_sized_new (len + len / 4);
+  g_autoptr (GError) error = NULL;
+
+  if (self->flags & CHOIR_SESSION_CLOSING)
+    return;
+
+  if (choir_cbor_read (data, len, &limits, text, &error))
+    choir_session_receive (self, text->str, text->len);
+  else
+    refuse_unread (self, error);
 }
 
 /* Handles what has waited, as far as the rate allows now */

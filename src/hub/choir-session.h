@@ -35,6 +35,7 @@ typedef struct
 ChoirSession *choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *params);
 void choir_session_start (ChoirSession *self);
 void choir_session_receive (ChoirSession *self, const char *text, gsize len);
+void choir_session_receive_binary (ChoirSession *self, const guint8 *data, gsize len);
 void choir_session_end (ChoirSession *self, guint close_code);
 guint choir_session_get_hub_index (ChoirSession *self);
 void choir_session_set_hub_index (ChoirSession *self, guint index);

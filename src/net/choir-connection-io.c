@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-container.h"
+#include "choir-envelope.h"
 
 #include <sys/epoll.h>
 
@@ -102,31 +103,15 @@ outbox_overflow (ChoirOutbox *outbox)
 
 const ChoirOutboxFuncs choir_connection_outbox_funcs = { outbox_wake, outbox_overflow };
 
-/* Whether it is one message: every one is an object, so an array is a batch made before */
-static gboolean
-is_message (const ChoirFrame *frame)
-{
-  gsize len;
-  const guint8 *payload = choir_frame_get_payload (frame, &len);
-
-  return !(frame->flags & CHOIR_FRAME_JOINED) &&
-         *choir_frame_get_data (frame) == (0x80 | CHOIR_OPCODE_TEXT) && len > 0 && *payload != '[';
-}
-
-/* The run of text frames from @first on that may go as one batch */
+/* The run of messages from @first on that may go as one batch */
 static guint
-count_batch (ChoirConnection *self, guint first, gsize *size)
+count_batch (ChoirConnection *self, guint first)
 {
   guint n = 0;
 
-  for (*size = 2; first + n < self->outbox.n_frames && n < self->profile->batch_size; n++)
-    {
-      ChoirFrame *frame = choir_outbox_get_frame (&self->outbox, first + n);
-
-      if (!is_message (frame))
-        break;
-      *size += frame->len + 1;
-    }
+  while (first + n < self->outbox.n_frames && n < self->profile->batch_size &&
+         choir_envelope_is_single (choir_outbox_get_frame (&self->outbox, first + n)))
+    n++;
 
   return n;
 }
@@ -136,30 +121,19 @@ static void
 join_messages (ChoirConnection *self)
 {
   guint first = self->outbox.written > 0 ? 1 : 0;
+  g_autofree ChoirFrame **messages =
+    g_new (ChoirFrame *, MIN (self->profile->batch_size, self->outbox.n_frames));
 
-  while (first < self->outbox.n_frames)
+  for (; first < self->outbox.n_frames; first++)
     {
-      ChoirFrameBuilder builder;
-      gsize size;
-      guint n = count_batch (self, first, &size);
+      guint n = count_batch (self, first);
 
-      if (n > 1)
-        {
-          choir_frame_builder_init (&builder, size);
-          for (guint i = 0; i < n; i++)
-            {
-              gsize len;
-              const guint8 *payload =
-                choir_frame_get_payload (choir_outbox_get_frame (&self->outbox, first + i), &len);
+      if (n < 2)
+        continue;
 
-              choir_frame_builder_append (&builder, i == 0 ? "[" : ",", 1);
-              choir_frame_builder_append (&builder, payload, len);
-            }
-          choir_frame_builder_append_literal (&builder, "]");
-          choir_outbox_replace_unsent (
-            &self->outbox, first, n, choir_frame_builder_end (&builder, CHOIR_OPCODE_TEXT, FALSE));
-        }
-      first++;
+      for (guint i = 0; i < n; i++)
+        messages[i] = choir_outbox_get_frame (&self->outbox, first + i);
+      choir_outbox_replace_unsent (&self->outbox, first, n, choir_envelope_join (messages, n));
     }
 }
 

@@ -321,8 +321,13 @@ session_message (ChoirConnection *connection,
                  gsize len,
                  gpointer user_data)
 {
-  if (opcode == CHOIR_OPCODE_BINARY)
-    choir_connection_close (connection, CHOIR_CLOSE_UNSUPPORTED_DATA, "Text messages only");
+  gboolean binary = choir_dialect_get_table (choir_session_get_dialect (user_data))->binary;
+
+  if (binary != (opcode == CHOIR_OPCODE_BINARY))
+    choir_connection_close (connection, CHOIR_CLOSE_UNSUPPORTED_DATA,
+                            binary ? "Binary messages only" : "Text messages only");
+  else if (binary)
+    choir_session_receive_binary (user_data, data, len);
   else
     choir_session_receive (user_data, (const char *) data, len);
 }

@@ -22,6 +22,7 @@ typedef enum
   CHOIR_DIALECT_JDDB,
   CHOIR_DIALECT_REVIEWPOINT,
   CHOIR_DIALECT_TRIPSAGE,
+  CHOIR_DIALECT_CHOIR_CBOR,
   CHOIR_N_DIALECTS
 } ChoirDialectId;
 
@@ -88,6 +89,7 @@ typedef struct
                                  being refused */
   gboolean heartbeat;         /* application heartbeat messages are sent besides WebSocket pings */
   gboolean bare_auth;         /* a first message without type that holds `token` is `auth` */
+  gboolean binary; /* messages are CBOR in binary frames, instead of JSON in text frames */
   const ChoirDialectInbound *inbound; /* ends with external NULL */
   const ChoirDialectOutbound
     *outbound; /* ends with canonical NULL; a type not listed goes out as it is */

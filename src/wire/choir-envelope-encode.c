@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "choir-cbor.h"
 #include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-id.h"
@@ -205,12 +206,31 @@ build (const ChoirDialect *dialect, const ChoirMessage *message, ChoirFrameBuild
   return TRUE;
 }
 
+/* The text is what becomes the frame, or what the frame is made from */
+static ChoirFrame *
+finish (const ChoirDialect *dialect, ChoirFrameBuilder *builder)
+{
+  ChoirFrameBuilder item;
+  gsize len = builder->len;
+
+  if (!choir_dialect_get_table (dialect)->binary)
+    return choir_frame_builder_end (builder, CHOIR_OPCODE_TEXT, FALSE);
+
+  choir_frame_builder_init (&item, len);
+  if (!choir_cbor_write (
+        &item, (ChoirSlice){ (const char *) choir_frame_builder_get_payload (builder), len }))
+    g_critical ("A message was built that is no JSON");
+  choir_frame_builder_clear (builder);
+
+  return choir_frame_builder_end (&item, CHOIR_OPCODE_BINARY, FALSE);
+}
+
 /**
  * choir_envelope_encode:
  * @dialect: how the receivers speak
  * @message: in the core's terms; an id is made up if there is none and the dialect shows one
  *
- * Returns: (transfer full) (nullable): a text frame for every receiver of this dialect, NULL if the
+ * Returns: (transfer full) (nullable): a frame for every receiver of this dialect, NULL if the
  *   contract has nothing of this type
  */
 ChoirFrame *
@@ -221,7 +241,7 @@ choir_envelope_encode (const ChoirDialect *dialect, const ChoirMessage *message)
   if (!build (dialect, message, &builder))
     return NULL;
 
-  return choir_frame_builder_end (&builder, CHOIR_OPCODE_TEXT, FALSE);
+  return finish (dialect, &builder);
 }
 
 /**
@@ -230,20 +250,22 @@ choir_envelope_encode (const ChoirDialect *dialect, const ChoirMessage *message)
  * @message: in the core's terms
  * @out: appended to
  *
+ * The message as JSON, also for a dialect whose frames hold something else: it is to be part of
+ * another one's payload.
+ *
  * Returns: FALSE, and nothing appended, if the contract has nothing of this type
  */
 gboolean
 choir_envelope_append (const ChoirDialect *dialect, const ChoirMessage *message, GString *out)
 {
-  g_autoptr (ChoirFrame) frame = choir_envelope_encode (dialect, message);
-  const guint8 *payload;
-  gsize len;
+  ChoirFrameBuilder builder;
 
-  if (frame == NULL)
+  if (!build (dialect, message, &builder))
     return FALSE;
 
-  payload = choir_frame_get_payload (frame, &len);
-  g_string_append_len (out, (const char *) payload, (gssize) len);
+  g_string_append_len (out, (const char *) choir_frame_builder_get_payload (&builder),
+                       (gssize) builder.len);
+  choir_frame_builder_clear (&builder);
   return TRUE;
 }
 
@@ -292,7 +314,7 @@ make_error_payload (const ChoirDialect *dialect, const ChoirErrorMessage *messag
  * @dialect: how the receiver speaks
  * @message: why its message, or something else, failed
  *
- * Returns: (transfer full): a text frame
+ * Returns: (transfer full): a frame
  */
 ChoirFrame *
 choir_envelope_encode_error (const ChoirDialect *dialect, const ChoirErrorMessage *message)
@@ -315,5 +337,5 @@ choir_envelope_encode_error (const ChoirDialect *dialect, const ChoirErrorMessag
                                    .correlation_id = message->correlation_id,
                                    .id = message->id,
                                    .wall_us = message->wall_us });
-  return choir_frame_builder_end (&builder, CHOIR_OPCODE_TEXT, FALSE);
+  return finish (dialect, &builder);
 }

@@ -31,6 +31,7 @@ typedef struct
   ChoirSlice correlation_id;    /* what answers carry back: correlation_id (or correlationId, in
                                    metadata too), else empty */
   ChoirSlice channel;           /* contents of the string; empty if absent */
+  ChoirSlice metadata;          /* raw object; empty if absent */
   ChoirJsonFlags payload_flags; /* of the payload before rewriting */
   GString *rewritten;           /* (owned) (nullable) */
   char *owned_type;             /* (owned) (nullable) */
@@ -70,9 +71,13 @@ typedef struct
 
 /* NULL when the dialect does not send this type */
 ChoirFrame *choir_envelope_encode (const ChoirDialect *dialect, const ChoirMessage *message);
-/* The same as text, without a frame round it; FALSE when not sent */
+/* The same as JSON, without a frame round it; FALSE when not sent */
 gboolean
 choir_envelope_append (const ChoirDialect *dialect, const ChoirMessage *message, GString *out);
+
+/* Several messages of one dialect in one frame (protocol.md, "Messages") */
+gboolean choir_envelope_is_single (const ChoirFrame *frame);
+ChoirFrame *choir_envelope_join (ChoirFrame *const *messages, guint n_messages);
 
 typedef struct
 {

@@ -101,6 +101,18 @@ void choir_frame_builder_init (ChoirFrameBuilder *self, gsize size_hint);
 guint8 *choir_frame_builder_reserve (ChoirFrameBuilder *self, gsize room);
 
 /**
+ * choir_frame_builder_get_payload:
+ * @self: an initialised builder
+ *
+ * Returns: (transfer none): what is written so far, self->len bytes; valid until the next call
+ */
+static inline const guint8 *
+choir_frame_builder_get_payload (const ChoirFrameBuilder *self)
+{
+  return self->frame->bytes + CHOIR_FRAME_HEADER_MAX;
+}
+
+/**
  * choir_frame_builder_append:
  * @self: an initialised builder
  * @data: (array length=len): copied

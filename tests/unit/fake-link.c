@@ -6,6 +6,7 @@
 
 #include "fake-link.h"
 
+#include "choir-cbor.h"
 #include "choir-clock.h"
 #include "choir-container.h"
 #include "choir-id.h"
@@ -384,6 +385,19 @@ fake_link_get_n_frames (FakeLink *self)
   return self->outbox.n_frames;
 }
 
+static void
+receive_binary (FakeLink *self, const char *json)
+{
+  ChoirFrameBuilder builder;
+
+  choir_frame_builder_init (&builder, strlen (json));
+  g_assert_true (choir_cbor_write (&builder, choir_slice (json)));
+  choir_session_receive_binary (self->session, choir_frame_builder_get_payload (&builder),
+                                builder.len);
+  choir_frame_builder_clear (&builder);
+}
+
+/* JSON, whatever the dialect's encoding */
 void
 fake_link_say (FakeLink *self, const char *format, ...)
 {
@@ -394,7 +408,30 @@ fake_link_say (FakeLink *self, const char *format, ...)
   text = g_strdup_vprintf (format, args);
   va_end (args);
 
-  choir_session_receive (self->session, text, strlen (text));
+  if (choir_dialect_get_table (choir_session_get_dialect (self->session))->binary)
+    receive_binary (self, text);
+  else
+    choir_session_receive (self->session, text, strlen (text));
+}
+
+/* (transfer full): what a frame says, as JSON */
+static char *
+read_frame (const ChoirFrame *frame)
+{
+  static const ChoirCborLimits limits = { 128, 16 * 1024 * 1024 };
+  gsize len;
+  const guint8 *payload = choir_frame_get_payload (frame, &len);
+  g_autoptr (GError) error = NULL;
+  GString *text;
+
+  if ((*choir_frame_get_data (frame) & 0xf) != CHOIR_OPCODE_BINARY)
+    return g_strndup ((const char *) payload, len);
+
+  text = g_string_new (NULL);
+  choir_cbor_read (payload, len, &limits, text, &error);
+  g_assert_no_error (error);
+
+  return g_string_free (text, FALSE);
 }
 
 /* (transfer full) (nullable): the oldest frame's text */
@@ -402,16 +439,13 @@ char *
 fake_link_take (FakeLink *self)
 {
   ChoirFrame *frame;
-  const guint8 *payload;
   char *text;
-  gsize len;
 
   if (self->outbox.n_frames == 0)
     return NULL;
 
   frame = choir_outbox_get_frame (&self->outbox, 0);
-  payload = choir_frame_get_payload (frame, &len);
-  text = g_strndup ((const char *) payload, len);
+  text = read_frame (frame);
   choir_outbox_consume (&self->outbox, frame->len);
   self->outbox.flags &= ~CHOIR_OUTBOX_WOKEN;
 

@@ -180,7 +180,7 @@ test_instances (void)
   g_autofree char *all_dialects = g_strjoinv (" ", dialects);
 
   g_assert_cmpstr (all_namespaces, ==, "agent-status all chat document event session user");
-  g_assert_cmpstr (all_dialects, ==, "choir jddb netra netra-spec reviewpoint tripsage");
+  g_assert_cmpstr (all_dialects, ==, "choir choir-cbor jddb netra netra-spec reviewpoint tripsage");
 
   g_assert_cmpuint (choir_config_get_choice (config, "namespace user", "subscribe"), ==,
                     CHOIR_ACCESS_OWNER);
@@ -203,6 +203,28 @@ test_instances (void)
                    60 * G_USEC_PER_SEC);
   g_assert_cmpstr (choir_config_get_string (config, "dialect tripsage", "rate"), ==,
                    "10/1s;300/60s");
+}
+
+/* The same contract in another encoding: nobody gets round a limit by choosing that */
+static void
+test_parent (Fixture *f, gconstpointer data)
+{
+  write_etc (f, "[dialect choir]\nrate=3/1s\nrate-scope=user\nmax-message-size=1K\n"
+                "[dialect choir-cbor]\nmax-message-size=2K\n");
+  set_environ (f, "CHOIR_DIALECT_CHOIR_CBOR_BURST_QUEUE", "7");
+  load (f, NULL);
+  g_assert_cmpstr (choir_config_get_string (f->config, "dialect choir-cbor", "rate"), ==, "3/1s");
+  g_assert_cmpuint (choir_config_get_choice (f->config, "dialect choir-cbor", "rate-scope"), ==,
+                    CHOIR_SCOPE_USER);
+  g_assert_cmpuint (choir_config_get_size (f->config, "dialect choir-cbor", "max-message-size"), ==,
+                    2048);
+  g_assert_cmpuint (choir_config_get_size (f->config, "dialect choir", "max-message-size"), ==,
+                    1024);
+  g_assert_cmpuint (choir_config_get_uint (f->config, "dialect choir-cbor", "burst-queue"), ==, 7);
+  g_assert_cmpuint (choir_config_get_uint (f->config, "dialect choir", "burst-queue"), ==, 32);
+  /* what neither says */
+  g_assert_cmpint (choir_config_get_duration_us (f->config, "dialect choir-cbor", "idle-timeout"),
+                   ==, 300 * G_USEC_PER_SEC);
 }
 
 static void
@@ -580,6 +602,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/table", test_table);
   g_test_add_func ("/config/defaults", test_defaults);
   g_test_add_func ("/config/instances", test_instances);
+  ADD ("parent", test_parent);
   ADD ("syntax", test_syntax);
   ADD ("order", test_order);
   ADD ("only-file", test_only_file);

@@ -38,22 +38,26 @@ static const char *const canonical_types[] = {
 static void
 test_lookup (void)
 {
-  static const char *const names[] = { "choir", "netra",       "netra-spec",
-                                       "jddb",  "reviewpoint", "tripsage" };
+  static const char *const names[] = { "choir",       "netra",    "netra-spec", "jddb",
+                                       "reviewpoint", "tripsage", "choir-cbor" };
+  static const char *const subprotocols[] = {
+    "choir.v1",      "choir.v1.netra",       "choir.v1.netra-spec",
+    "choir.v1.jddb", "choir.v1.reviewpoint", "choir.v1.tripsage",
+    "choir.v1.cbor",
+  };
 
   G_STATIC_ASSERT (G_N_ELEMENTS (names) == CHOIR_N_DIALECTS);
   for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
     {
       const ChoirDialect *dialect = choir_dialect_get ((ChoirDialectId) i);
       const ChoirDialectTable *table = choir_dialect_get_table (dialect);
-      g_autofree char *subprotocol =
-        i == 0 ? g_strdup ("choir.v1") : g_strconcat ("choir.v1.", names[i], NULL);
 
       g_assert_cmpuint (table->id, ==, i);
       g_assert_cmpuint (choir_dialect_get_id (dialect), ==, i);
       g_assert_cmpstr (table->name, ==, names[i]);
+      g_assert_cmpstr (table->subprotocol, ==, subprotocols[i]);
       g_assert_true (choir_dialect_by_name (names[i]) == dialect);
-      g_assert_true (choir_dialect_by_subprotocol (subprotocol) == dialect);
+      g_assert_true (choir_dialect_by_subprotocol (subprotocols[i]) == dialect);
       g_assert_true (choir_dialect_get ((ChoirDialectId) i) == dialect);
     }
 
@@ -176,6 +180,7 @@ test_refusals (void)
     [CHOIR_DIALECT_JDDB] = { CHOIR_REFUSE_BY_CLOSE, 1008, 4009 },
     [CHOIR_DIALECT_REVIEWPOINT] = { CHOIR_REFUSE_BEFORE_UPGRADE, 4001, 4009 },
     [CHOIR_DIALECT_TRIPSAGE] = { CHOIR_AUTH_BY_MESSAGE, 4001, 4009 },
+    [CHOIR_DIALECT_CHOIR_CBOR] = { CHOIR_AUTH_BEFORE_OR_BY_MESSAGE, 4000, 4009 },
   };
 
   for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
@@ -187,10 +192,27 @@ test_refusals (void)
       g_assert_cmpuint (table->auth_close_code, ==, rows[i].auth_close_code);
       g_assert_cmpuint (table->eviction_close_code, ==, rows[i].eviction_close_code);
       g_assert_true (table->capacity_by_close == (i == CHOIR_DIALECT_NETRA));
-      g_assert_true (table->passes_unknown == (i == CHOIR_DIALECT_CHOIR));
+      g_assert_true (table->passes_unknown ==
+                     (i == CHOIR_DIALECT_CHOIR || i == CHOIR_DIALECT_CHOIR_CBOR));
+      g_assert_true (table->binary == (i == CHOIR_DIALECT_CHOIR_CBOR));
       g_assert_true (table->bare_auth == (i == CHOIR_DIALECT_TRIPSAGE));
       g_assert_true (table->heartbeat == (i != CHOIR_DIALECT_NETRA));
     }
+}
+
+/* One protocol in two encodings */
+static void
+test_encodings (void)
+{
+  ChoirDialectTable text = *choir_dialect_get_table (choir_dialect_get (CHOIR_DIALECT_CHOIR));
+  ChoirDialectTable binary =
+    *choir_dialect_get_table (choir_dialect_get (CHOIR_DIALECT_CHOIR_CBOR));
+
+  text.id = binary.id = 0;
+  text.name = binary.name = NULL;
+  text.subprotocol = binary.subprotocol = NULL;
+  text.binary = binary.binary = FALSE;
+  g_assert_cmpmem (&text, sizeof text, &binary, sizeof binary);
 }
 
 int
@@ -204,6 +226,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dialect/outbound", test_outbound);
   g_test_add_func ("/dialect/errors", test_errors);
   g_test_add_func ("/dialect/refusals", test_refusals);
+  g_test_add_func ("/dialect/encodings", test_encodings);
 
   return g_test_run ();
 }

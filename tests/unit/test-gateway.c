@@ -140,9 +140,45 @@ test_session (Fixture *self, gconstpointer data)
   g_assert_nonnull (memmem (buffer, n, "\"pong\"", 6));
   g_assert_cmpuint (choir_session_get_n_subscriptions (session), ==, 1);
 
-  /* binary is reserved: 1003 */
+  /* this dialect's messages are text: 1003 */
   g_assert_cmpint (send (fd, "\x82\x81\0\0\0\0x", 7, 0), ==, 7);
   assert_received (fd, "\x03\xebText messages only");
+  close (fd);
+  fake_hub_iterate ();
+  g_assert_cmpuint (choir_hub_get_n_sessions (self->hub->hub), ==, 0);
+}
+
+static void
+test_binary (Fixture *self, gconstpointer data)
+{
+  g_autoptr (ChoirClaims) claims = choir_claims_new_from_json ("{\"sub\":\"alice\"}", -1, NULL);
+  ChoirUpgrade upgrade = {
+    .status = 101,
+    .dialect = choir_dialect_get (CHOIR_DIALECT_CHOIR_CBOR),
+    .claims = claims,
+  };
+  /* {"type": "ping"} */
+  static const char ping[] = "\x82\x8b\0\0\0\0\xa1\x64type\x64ping";
+  int fd = adopt (self, &upgrade, NULL, 0);
+
+  /* a text as a map's key and its value, in a binary frame */
+  assert_received (fd, "\xa4\x64type\x76"
+                       "connection.established"
+                       "\x67payload");
+  g_assert_cmpint (send (fd, ping, sizeof ping - 1, 0), ==, sizeof ping - 1);
+  assert_received (fd, "\xa4\x64type\x64pong");
+
+  /* what is wrong with a message costs the message */
+  g_assert_cmpint (send (fd, "\x82\x81\0\0\0\0\xa1", 7, 0), ==, 7);
+  assert_received (fd, "Invalid CBOR at byte 0: expected all pairs of the map");
+  g_assert_cmpint (send (fd, "\x82\x80\0\0\0\0", 6, 0), ==, 6);
+  assert_received (fd, "Invalid CBOR at byte 0: expected more bytes");
+  g_assert_cmpint (send (fd, ping, sizeof ping - 1, 0), ==, sizeof ping - 1);
+  assert_received (fd, "\xa4\x64type\x64pong");
+
+  g_assert_cmpint (send (fd, "\x81\x82\0\0\0\0{}", 8, 0), ==, 8);
+  assert_received (fd, "\x03\xeb"
+                       "Binary messages only");
   close (fd);
   fake_hub_iterate ();
   g_assert_cmpuint (choir_hub_get_n_sessions (self->hub->hub), ==, 0);
@@ -245,6 +281,7 @@ main (int argc, char **argv)
   g_test_add ("/gateway/" name, Fixture, settings, set_up, func, tear_down)
   ADD ("move-admission", "[server]\nmax-connections-per-address=2\n", test_move_admission);
   ADD ("session", NULL, test_session);
+  ADD ("binary", NULL, test_binary);
   ADD ("refusal", NULL, test_refusal);
   ADD ("echo", NULL, test_echo);
   ADD ("reload", NULL, test_reload);

@@ -118,6 +118,7 @@ run_rows (Fixture *self, const Row *rows, guint n_rows)
 #define JDDB CHOIR_DIALECT_JDDB
 #define REVIEW CHOIR_DIALECT_REVIEWPOINT
 #define TRIP CHOIR_DIALECT_TRIPSAGE
+#define CBOR CHOIR_DIALECT_CHOIR_CBOR
 
 static void
 test_dialects (Fixture *self, gconstpointer data)
@@ -133,6 +134,12 @@ test_dialects (Fixture *self, gconstpointer data)
     { "/ws", "token=%T", "graphql-ws , choir.v1.tripsage,choir.v1", NULL, 101, 0, TRIP, NULL,
       NULL },
     { "/ws", "token=%T", "graphql-ws", NULL, 101, 0, CHOIR, NULL, NULL },
+    { "/ws", "token=%T&dialect=choir", "choir.v1.cbor, choir.v1", NULL, 101, 0, CBOR, NULL, NULL },
+    { "/ws", "token=%T", "choir.v1.cbors, choir.v1, choir.v1.cbor", NULL, 101, 0, CHOIR, NULL,
+      NULL },
+    { "/ws", "token=%T&dialect=choir-cbor", NULL, NULL, 101, 0, CBOR, NULL, NULL },
+    { "/ws/chat/abc", NULL, "choir.v1.cbor, bearer.%T", NULL, 101, 0, CBOR, "chat:abc", NULL },
+    { "/ws", "token=bad", "choir.v1.cbor", NULL, 401, 0, CBOR, NULL, "Invalid token" },
     { "/ws/%T", NULL, NULL, NULL, 101, 0, REVIEW, NULL, NULL },
     { "/ws/%T", "dialect=choir", NULL, NULL, 101, 0, CHOIR, NULL, NULL },
     { "/ws/document/1", "token=%T", NULL, NULL, 101, 0, JDDB, "document:1", NULL },
