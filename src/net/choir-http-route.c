@@ -23,13 +23,6 @@ static const Table tables[] = {
   { choir_http_documents_routes, &choir_http_documents_n_routes },
 };
 
-/* `.` and `..` mean something else to whoever passes the request on, however they are written */
-static gboolean
-is_dots (const char *segment)
-{
-  return strcmp (segment, ".") == 0 || strcmp (segment, "..") == 0;
-}
-
 /* The variable segments' raw texts, if @path is of the form @pattern */
 static gboolean
 match_path (const char *pattern, const char *path, ChoirSlice variables[])
@@ -110,7 +103,7 @@ decode_segments (ChoirHttpRequest *self, const ChoirSlice variables[])
       const char *end = variables[i].data + variables[i].len;
 
       self->segments[i] = g_uri_unescape_segment (variables[i].data, end, NULL);
-      if (self->segments[i] == NULL || is_dots (self->segments[i]))
+      if (self->segments[i] == NULL)
         {
           choir_http_request_refuse (self, 400, CHOIR_ERROR_VALIDATION,
                                      "The address can't be decoded");

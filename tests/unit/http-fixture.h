@@ -26,11 +26,12 @@ typedef struct
 static void
 set_up (Fixture *self, gconstpointer settings)
 {
+  /* all come from one address, at one time */
+  g_autofree char *all = g_strconcat ("connect-per-address=60000/1s\n", settings, NULL);
   g_autoptr (GError) error = NULL;
 
-  self->hub = settings != NULL && strstr (settings, "users=store") != NULL
-                ? fake_hub_new_with_users (settings)
-                : fake_hub_new (settings);
+  self->hub =
+    strstr (all, "users=store") != NULL ? fake_hub_new_with_users (all) : fake_hub_new (all);
   self->reactor = choir_reactor_new (NULL, &error);
   self->gateway = choir_gateway_new (self->hub->config, self->hub->hub, self->reactor,
                                      self->hub->counters, &error);
