@@ -296,3 +296,48 @@ expect_problem (const Answer *answer, guint status, const char *code)
 
 #define JSON "Content-Type: application/json\r\n"
 #define TEXT "Content-Type: text/plain; charset=utf-8\r\n"
+
+static inline void
+put (Fixture *self, const char *target, const char *text)
+{
+  g_auto (Answer) answer = ask (self, "PUT", target, TEXT, text);
+
+  expect_status (&answer, 201);
+}
+
+static inline void
+post (Fixture *self, const char *target, const char *change, const char *version)
+{
+  g_auto (Answer) answer = ask (self, "POST", target, JSON, change);
+
+  expect_status (&answer, 200);
+  expect_member (&answer, "version", version);
+}
+
+static inline void
+expect_text (Fixture *self, const char *target, const char *text)
+{
+  g_auto (Answer) answer = ask (self, "GET", target, "Accept: text/plain\r\n", NULL);
+
+  expect_status (&answer, 200);
+  expect_header (&answer, "Content-Type", "text/plain; charset=utf-8");
+  g_assert_cmpstr (answer.body, ==, text);
+}
+
+static inline char *
+get_etag (Fixture *self, const char *target)
+{
+  g_auto (Answer) answer = ask (self, "HEAD", target, NULL, NULL);
+
+  expect_status (&answer, 200);
+  g_assert_cmpuint (answer.len, ==, 0);
+
+  return get_header (&answer, "ETag");
+}
+
+/* (transfer full): a request's header line */
+static inline char *
+line (const char *name, const char *value)
+{
+  return g_strdup_printf ("%s: %s\r\n", name, value);
+}
