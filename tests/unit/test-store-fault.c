@@ -104,7 +104,6 @@ test_fault (Fixture *fixture, gconstpointer data)
   Fault fault = (Fault) GPOINTER_TO_INT (data);
   ChoirStore *store = open_store (fixture->path, CHOIR_DURABILITY_FULL);
   g_autoptr (GString) notified = g_string_new (NULL);
-  g_autoptr (GError) unread = NULL;
 
   g_signal_connect (store, "notify::writable", G_CALLBACK (notified_cb), notified);
   store_append_numbers (store, "doc", 3);
