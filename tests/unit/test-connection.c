@@ -661,6 +661,31 @@ test_batching (Fixture *self, gconstpointer data)
   expect (self, "t:[{},{}]");
 }
 
+static void
+push_item (Fixture *self, const char *item)
+{
+  g_autoptr (ChoirFrame) frame = choir_frame_new (CHOIR_OPCODE_BINARY, item, strlen (item));
+
+  choir_outbox_push (self->outbox, frame);
+}
+
+/* Maps become one array; what is no map is left alone */
+static void
+test_batching_binary (Fixture *self, gconstpointer data)
+{
+  start (self, TRUE);
+  for (guint i = 0; i < 4; i++)
+    push_item (self, "\xa1x1");
+  push_item (self, "\x82\xa1x1\xa1y2");
+  push_item (self, "\xa1z3");
+  push_item (self, "\xa1z4");
+  iterate ();
+  expect (self, "2:\x83\xa1x1\xa1x1\xa1x1");
+  expect (self, "2:\xa1x1");
+  expect (self, "2:\x82\xa1x1\xa1y2");
+  expect (self, "2:\x82\xa1z3\xa1z4");
+}
+
 /* What is a batch already is not put into another while the socket is full */
 static void
 test_batching_blocked (Fixture *self, gconstpointer data)
@@ -801,6 +826,7 @@ main (int argc, char **argv)
   ADD_UNSTARTED ("slow-reader-ping", test_slow_reader_ping);
   ADD ("back-pressure", test_back_pressure);
   ADD_UNSTARTED ("batching", test_batching);
+  ADD_UNSTARTED ("batching/binary", test_batching_binary);
   ADD_UNSTARTED ("batching/blocked", test_batching_blocked);
   ADD_UNSTARTED ("batching/delay", test_batch_delay);
   ADD_UNSTARTED ("batching/delay-full", test_batch_delay_full);
