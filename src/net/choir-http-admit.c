@@ -114,7 +114,7 @@ check_body (ChoirHttpRequest *self)
       (coding != NULL && g_ascii_strcasecmp (coding, "identity") != 0))
     return refuse_media (self);
 
-  max = self->route->get_max_body (self->gateway);
+  max = self->route->get_max_body (self);
   if (len <= 0 || (guint64) len <= max)
     return TRUE;
 

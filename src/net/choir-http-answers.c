@@ -13,12 +13,14 @@
 
 #include <string.h>
 
-/* libsoup knows no statuses younger than RFC 2616's extensions */
+/* libsoup names statuses as RFC 2616 did, and knows none that are younger */
 static const char *
 get_phrase (guint status)
 {
   switch (status)
     {
+    case 413:
+      return "Content Too Large";
     case 426:
       return "Upgrade Required";
     case 429:

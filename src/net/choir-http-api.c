@@ -145,9 +145,7 @@ choir_http_api_begin (ChoirHttpApi *self, SoupServerMessage *message)
 static gsize
 get_max_body (const ChoirHttpRequest *request)
 {
-  return request->route->takes != CHOIR_HTTP_NO_MEDIA
-           ? request->route->get_max_body (request->gateway)
-           : 0;
+  return request->route->takes != CHOIR_HTTP_NO_MEDIA ? request->route->get_max_body (request) : 0;
 }
 
 /**

@@ -17,11 +17,15 @@
 /* What a body's array counts itself in is 32 bits wide */
 #define BODY_BYTES_MAX (1024 * 1024 * 1024)
 
+/* A text as it is, or what makes the largest one in JSON */
 gsize
-choir_http_document_get_max_body (ChoirGateway *gateway)
+choir_http_document_get_max_body (const ChoirHttpRequest *request)
 {
-  ChoirDocumentTable *table = choir_hub_get_documents (gateway->hub);
+  ChoirDocumentTable *table = choir_hub_get_documents (request->gateway->hub);
   gsize max_size = table != NULL ? choir_document_table_get_max_size (table) : 0;
+
+  if (request->media == CHOIR_HTTP_TEXT)
+    return MIN (max_size, BODY_BYTES_MAX);
 
   return MIN (max_size, BODY_BYTES_MAX / JSON_FACTOR - JSON_EXTRA) * JSON_FACTOR + JSON_EXTRA;
 }
@@ -212,15 +216,12 @@ put_found_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* (transfer full) (nullable): NULL if the request was refused */
 static char *
-dup_plain_text (ChoirHttpRequest *request, gsize max_size)
+dup_plain_text (ChoirHttpRequest *request)
 {
   ChoirSlice body = choir_http_request_get_body (request);
 
-  if (body.len > max_size)
-    choir_http_request_refuse (request, 413, CHOIR_ERROR_TOO_LARGE,
-                               "A document is %" G_GSIZE_FORMAT " bytes at most", max_size);
-  else if (!choir_utf8_validate ((const guint8 *) body.data, body.len) ||
-           (body.len > 0 && memchr (body.data, '\0', body.len) != NULL))
+  if (!choir_utf8_validate ((const guint8 *) body.data, body.len) ||
+      (body.len > 0 && memchr (body.data, '\0', body.len) != NULL))
     choir_http_request_refuse (request, 400, CHOIR_ERROR_VALIDATION,
                                "The text must be UTF-8, without NUL");
   else
@@ -274,7 +275,7 @@ read_put (ChoirHttpRequest *request)
   if (key != NULL && !choir_http_check_change_id (request, "Idempotency-Key", key))
     return NULL;
 
-  text = request->media == CHOIR_HTTP_TEXT ? dup_plain_text (request, max_size)
+  text = request->media == CHOIR_HTTP_TEXT ? dup_plain_text (request)
                                            : dup_json_content (request, max_size);
   if (text == NULL)
     return NULL;

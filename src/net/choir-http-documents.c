@@ -442,7 +442,7 @@ list_documents (ChoirHttpRequest *request)
 }
 
 static gsize
-get_max_label (ChoirGateway *gateway)
+get_max_label (const ChoirHttpRequest *request)
 {
   return 4096;
 }

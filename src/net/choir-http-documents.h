@@ -34,7 +34,7 @@ void choir_http_refuse_condition (ChoirHttpRequest *request, ChoirDocument *docu
 GString *choir_http_document_begin_answer (ChoirDocument *document, guint64 version);
 
 /* choir-http-documents-put.c */
-gsize choir_http_document_get_max_body (ChoirGateway *gateway);
+gsize choir_http_document_get_max_body (const ChoirHttpRequest *request);
 void choir_http_document_put (ChoirHttpRequest *request);
 
 /* choir-http-documents-post.c */

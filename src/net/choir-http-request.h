@@ -45,7 +45,7 @@ typedef struct
   ChoirHttpMedia takes;                              /* none: no body is looked at */
   ChoirHttpMedia gives;
   gboolean needs_body;
-  gsize (*get_max_body) (ChoirGateway *gateway); /* bytes; of a route that takes any */
+  gsize (*get_max_body) (const ChoirHttpRequest *request); /* bytes; of a route that takes any */
   void (*handle) (ChoirHttpRequest *request);
 } ChoirHttpRoute;
 
