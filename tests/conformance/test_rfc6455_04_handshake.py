@@ -272,7 +272,8 @@ def test_a_plain_request_is_the_last_of_its_connection(server, choird):
 
 @pytest.mark.parametrize('offers', [case(f'4.2.2-subprotocol-unknown-{name}', offers) for name, offers in (
     ('one', ['chat.example']), ('list', ['a, b, c']), ('lines', ['a', 'b']), ('case-differs', ['CHOIR.V1']),
-    ('prefix', ['choir']), ('longer', ['choir.v11']))])
+    ('prefix', ['choir']), ('longer', ['choir.v11']),
+    ('encoding-differs', ['choir.v1.cbor2', 'choir.v1.CBOR', 'choir.cbor']))])
 def test_unknown_subprotocol_is_not_chosen(choird, server, offers):
     handshake = Handshake('/ws?token=' + choird.mint())
     for offer in offers:
@@ -292,6 +293,9 @@ def test_unknown_subprotocol_is_not_chosen(choird, server, offers):
     ('tight', ['soap,choir.v1,wamp'], 'choir.v1'),
     ('spec', ['choir.v1.netra-spec'], 'choir.v1.netra-spec'),
     ('reviewpoint', ['choir.v1.reviewpoint'], 'choir.v1.reviewpoint'),
+    ('cbor', ['choir.v1.cbor'], 'choir.v1.cbor'),
+    ('cbor-or-json', ['choir.v1.cbor, choir.v1'], 'choir.v1.cbor'),
+    ('json-or-cbor', ['choir.v1', 'choir.v1.cbor'], 'choir.v1'),
 )])
 def test_known_subprotocol_is_chosen(choird, server, offers, chosen):
     handshake = Handshake('/ws?token=' + choird.mint())

@@ -484,7 +484,7 @@ def test_too_big(daemon, user):
     assert client.ws.recv_close().code == 1009
 
 
-def test_binary_is_reserved(daemon, user):
+def test_binary_is_refused(daemon, user):
     client = join(daemon, token=daemon.mint(user))
     client.ws.send_frame(2, b'\xa0')
     assert client.ws.recv_close().code == 1003
