@@ -232,6 +232,7 @@ test_permissions (Fixture *self, gconstpointer data)
   };
   g_auto (Answer) created = ask (self, "PUT", NOTES, TEXT, "text");
 
+  expect_status (&created, 201);
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autofree char *token = fake_hub_mint (self->hub, "user", rows[i].claims);

@@ -139,6 +139,7 @@ test_slow_reader (Fixture *self, gconstpointer data)
   GString *out = make_request ("GET", NOTES, self->token, "\r\n");
   g_autoptr (Call) call = call_new (self, out);
 
+  expect_status (&created, 201);
   g_assert_cmpint (send (call->fd, out->str, out->len, 0), ==, out->len);
   fake_hub_iterate ();
   g_assert_cmpuint (choir_http_server_get_n_requests (self->http), ==, 1);
@@ -266,6 +267,7 @@ test_mutations (Fixture *self, gconstpointer data)
   g_auto (Answer) created = ask (self, "PUT", NOTES, TEXT, "text");
   guint n_sent = 0;
 
+  expect_status (&created, 201);
   for (guint i = 0; i < 3000; i++)
     {
       guint row = i % G_N_ELEMENTS (rows);
