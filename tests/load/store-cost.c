@@ -3,8 +3,9 @@
  * SPDX-FileCopyrightText: Copyright © the Choir contributors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Prints two lines of key=value pairs, for the same appends:
+ * Prints three lines of key=value pairs, the first and the last for the same appends:
  *  group  through the store, --in-flight at a time
+ *  load   the first stream, whole, as if it had no snapshot
  *  each   by the same statements, one transaction for each
  * CPU is that of the whole process: the caller's loop, the writer, the kernel on their behalf.
  */
@@ -124,6 +125,32 @@ begin_append (Flight *flight)
   run->n_begun++;
 }
 
+static void
+loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  ChoirStreamPart **part = user_data;
+
+  *part = choir_store_load_finish (CHOIR_STORE (source), result, NULL);
+}
+
+static void
+run_load (ChoirStore *store)
+{
+  g_autoptr (ChoirStreamPart) part = NULL;
+  gint64 begin_ns = load_now_ns ();
+  gint64 cpu_ns = load_self_get_cpu_ns ();
+  char stream[64];
+
+  choir_store_load_async (store, fill_stream (stream, 0), CHOIR_STORE_ANY_OFFSET, NULL, loaded_cb,
+                          &part);
+  while (part == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  g_print ("mode=load entries=%u ms=%.1f cpu_ms=%.1f\n", part->n_entries,
+           (double) (load_now_ns () - begin_ns) / 1e6,
+           (double) (load_self_get_cpu_ns () - cpu_ns) / 1e6);
+}
+
 static gboolean
 run_group (const char *path, ChoirDurability durability, GError **error)
 {
@@ -148,6 +175,7 @@ run_group (const char *path, ChoirDurability durability, GError **error)
 
   print ("group", run->n_done, load_now_ns () - begin_ns, load_self_get_cpu_ns () - cpu_ns,
          &run->latency);
+  run_load (store);
   if (run->n_failed > 0)
     g_printerr ("%u failed\n", run->n_failed);
 
