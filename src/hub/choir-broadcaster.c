@@ -232,6 +232,29 @@ choir_broadcaster_send (ChoirBroadcaster *self, ChoirOutbox *outbox, const Choir
 }
 
 /**
+ * choir_broadcaster_compress:
+ * @self: a broadcaster
+ * @outbox: the recipient, or one of several of its kind
+ * @plain: (transfer none): an uncompressed data frame
+ *
+ * Returns: (transfer full): @plain as the recipient agreed to have it, if that is worth it
+ */
+ChoirFrame *
+choir_broadcaster_compress (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain)
+{
+  const guint8 *payload;
+  gsize len;
+
+  if (outbox->deflater == NULL || plain->len < self->threshold)
+    return compress_shared (self, outbox->variant % CHOIR_N_VARIANTS, plain);
+
+  payload = choir_frame_get_payload (plain, &len);
+
+  return choir_deflater_compress (outbox->deflater, *choir_frame_get_data (plain) & 0xf, payload,
+                                  len);
+}
+
+/**
  * choir_broadcaster_send_frame:
  * @self: a broadcaster
  * @outbox: the recipient
@@ -242,18 +265,7 @@ choir_broadcaster_send (ChoirBroadcaster *self, ChoirOutbox *outbox, const Choir
 void
 choir_broadcaster_send_frame (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain)
 {
-  g_autoptr (ChoirFrame) frame = NULL;
-
-  if (outbox->deflater != NULL && plain->len >= self->threshold)
-    {
-      gsize len;
-      const guint8 *payload = choir_frame_get_payload (plain, &len);
-
-      frame = choir_deflater_compress (outbox->deflater, *choir_frame_get_data (plain) & 0xf,
-                                       payload, len);
-    }
-  else
-    frame = compress_shared (self, outbox->variant % CHOIR_N_VARIANTS, plain);
+  g_autoptr (ChoirFrame) frame = choir_broadcaster_compress (self, outbox, plain);
 
   choir_outbox_push (outbox, frame);
 }

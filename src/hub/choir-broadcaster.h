@@ -76,6 +76,8 @@ guint choir_broadcaster_send_to_channel (ChoirBroadcaster *self,
                                          const ChoirSession *except);
 gboolean
 choir_broadcaster_send (ChoirBroadcaster *self, ChoirOutbox *outbox, const ChoirMessage *message);
+ChoirFrame *
+choir_broadcaster_compress (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain);
 void choir_broadcaster_send_frame (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain);
 
 G_END_DECLS
