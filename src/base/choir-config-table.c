@@ -210,6 +210,7 @@ static const ChoirConfigKey keys[] = {
   SIZE ("document", "max-size", "4M", KIB, GIB, FALSE, "Largest document"),
   UINT ("document", "horizon", "10000", 1, 10000000, FALSE, "Operations kept for late clients"),
   UINT ("document", "snapshot-every", "500", 1, 10000000, FALSE, "Operations between snapshots"),
+  TIME ("document", "idle-after", "60s", 0, 365 * DAY, FALSE, "Silence after which an editor counts as inactive; 0: never"),
   UINT ("document", "max-open", "10000", 1, 10000000, FALSE, "Most documents in memory"),
 
   TIME ("task", "lease", "60s", 100 * MSEC, DAY, FALSE, "How long a worker may be silent"),
@@ -287,6 +288,7 @@ static const ChoirConfigBuiltin builtins[] = {
   { "dialect jddb", "rate", "10/1s;300/60s" },
   { "dialect jddb", "rate-scope", "session" },
   { "dialect jddb", "burst-queue", "0" },
+  { "dialect jddb", "max-message-size", "1M" },
   { "dialect reviewpoint", "rate", "100/60s" },
   { "dialect reviewpoint", "rate-scope", "user" },
   { "dialect reviewpoint", "burst-queue", "0" },

@@ -96,6 +96,9 @@ choir_channel_kind_of (const char *name)
   if (g_str_has_prefix (name, "session:"))
     return CHOIR_CHANNEL_SESSION;
 
+  if (g_str_has_prefix (name, "document:"))
+    return CHOIR_CHANNEL_DOCUMENT;
+
   return CHOIR_CHANNEL_NORMAL;
 }
 
@@ -164,7 +167,7 @@ drop_all (ChoirChannel *self)
 void
 choir_channel_free (ChoirChannel *self)
 {
-  g_assert (self->n_subscribers == 0);
+  g_assert (self->n_subscribers == 0 && self->room == NULL);
 
   drop_all (self);
   self->ns->n_channels--;

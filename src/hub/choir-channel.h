@@ -14,6 +14,7 @@
 G_BEGIN_DECLS
 
 typedef struct _ChoirChannel ChoirChannel;
+typedef struct _ChoirDocumentRoom ChoirDocumentRoom;
 typedef struct _ChoirSession ChoirSession;
 typedef struct _ChoirUser ChoirUser;
 
@@ -46,10 +47,11 @@ typedef struct
 /* Who hears a channel */
 typedef enum
 {
-  CHOIR_CHANNEL_NORMAL,  /* those who subscribed */
-  CHOIR_CHANNEL_ALL,     /* every session: "all" */
-  CHOIR_CHANNEL_USER,    /* "user:ID": the sessions of a user */
-  CHOIR_CHANNEL_SESSION, /* "session:ID" */
+  CHOIR_CHANNEL_NORMAL,   /* those who subscribed */
+  CHOIR_CHANNEL_ALL,      /* every session: "all" */
+  CHOIR_CHANNEL_USER,     /* "user:ID": the sessions of a user */
+  CHOIR_CHANNEL_SESSION,  /* "session:ID" */
+  CHOIR_CHANNEL_DOCUMENT, /* "document:ID": those who have it open */
 } ChoirChannelKind;
 
 /**
@@ -72,6 +74,7 @@ struct _ChoirChannel
   ChoirNamespace *ns;              /* borrowed */
   ChoirHistoryBudget *budget;      /* borrowed */
   ChoirSubscription **subscribers; /* (owned array) */
+  ChoirDocumentRoom *room;         /* (owned) (nullable): of a document that somebody has open */
   ChoirPost **posts; /* (owned) (nullable): ring of the newest, oldest at @first_post */
   gsize n_bytes;     /* of the budget */
   guint64 offset;    /* of the newest message; 0: none yet */

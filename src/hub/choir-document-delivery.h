@@ -27,4 +27,8 @@ typedef struct
  */
 void choir_document_deliver (ChoirDocument *document, const ChoirCommitted *changes, guint n);
 
+void choir_document_append_change (const ChoirRevision *revision,
+                                   const ChoirDialect *dialect,
+                                   GString *payload);
+
 G_END_DECLS

@@ -152,6 +152,7 @@ typedef struct
   char *label;   /* (owned) */
   char *user_id; /* (owned) (nullable) */
   guint64 version;
+  gint64 wall_us;
 } Save;
 
 static void
@@ -211,6 +212,7 @@ counted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   snapshot = make_snapshot (self, save->label, save->user_id);
   save->version = self->version;
+  save->wall_us = snapshot->wall_us;
   choir_store_put_snapshot_async (self->table->store, self->name, snapshot, 0, NULL, saved_cb,
                                   g_steal_pointer (&task));
 }
@@ -281,6 +283,7 @@ choir_document_save_async (ChoirDocument *self,
  * @self: a document
  * @result: what the callback got
  * @version: (out): the version that was kept
+ * @wall_us: (out) (optional): when, wall clock
  * @error: return location
  *
  * Returns: whether it was
@@ -289,6 +292,7 @@ gboolean
 choir_document_save_finish (ChoirDocument *self,
                             GAsyncResult *result,
                             guint64 *version,
+                            gint64 *wall_us,
                             GError **error)
 {
   const Save *save;
@@ -300,6 +304,8 @@ choir_document_save_finish (ChoirDocument *self,
 
   save = g_task_get_task_data (G_TASK (result));
   *version = save->version;
+  if (wall_us != NULL)
+    *wall_us = save->wall_us;
 
   return TRUE;
 }

@@ -144,7 +144,7 @@ void choir_document_read_since_async (ChoirDocument *self,
 GPtrArray *
 choir_document_read_since_finish (ChoirDocument *self, GAsyncResult *result, GError **error);
 
-/* A named snapshot of the present text; returns its version */
+/* A named snapshot of the present text; returns its version and when it was made */
 void choir_document_save_async (ChoirDocument *self,
                                 const char *label,
                                 const char *user_id,
@@ -154,6 +154,7 @@ void choir_document_save_async (ChoirDocument *self,
 gboolean choir_document_save_finish (ChoirDocument *self,
                                      GAsyncResult *result,
                                      guint64 *version,
+                                     gint64 *wall_us,
                                      GError **error);
 
 /* (element-type ChoirSnapshot), newest first, those before @before (0: all) */

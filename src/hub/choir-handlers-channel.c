@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "choir-handlers.h"
+#include "choir-handlers-document.h"
 
 #include "choir-clock.h"
 #include "choir-error.h"
@@ -173,9 +173,6 @@ choir_handlers_publish (ChoirSession *session,
   if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
     choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
                           "You may not publish to this channel");
-  else if (*channel == 'd' && g_str_has_prefix (channel, "document:"))
-    choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
-                          "A document is changed with document.change");
   else if (!choir_hub_publish (choir_session_get_hub (session), &publication, &published, &error))
     choir_session_send_error (session, message, error);
   else
@@ -305,6 +302,14 @@ handle_history (ChoirSession *session, const ChoirEnvelope *message)
   if (name == NULL)
     return;
 
+  if (choir_channel_kind_of (name) == CHOIR_CHANNEL_DOCUMENT)
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                            "The past of a document is read with document.versions, document.at "
+                            "and sync.request");
+      return;
+    }
+
   channel = find_readable (session, message, name);
   if (channel == NULL)
     return;
@@ -325,11 +330,24 @@ handle_history (ChoirSession *session, const ChoirEnvelope *message)
   choir_session_send (session, message, "history.result", choir_payload_as_slice (payload));
 }
 
+/* (nullable) (transfer full): a channel, or a document, which has an id where a channel has a name
+ */
+static char *
+dup_presence_channel (ChoirSession *session, const ChoirEnvelope *message)
+{
+  char *document;
+
+  if (choir_handlers_name_document (session, message, &document) == CHOIR_NAMED_DOCUMENT)
+    return document;
+
+  return choir_handlers_dup_channel (session, message, TRUE);
+}
+
 /* presence {channel} -> presence.state {channel, count, members} */
 static void
 handle_presence (ChoirSession *session, const ChoirEnvelope *message)
 {
-  g_autofree char *name = choir_handlers_dup_channel (session, message, TRUE);
+  g_autofree char *name = dup_presence_channel (session, message);
   g_autoptr (GString) payload = g_string_sized_new (512);
   ChoirChannel *channel;
 
@@ -348,7 +366,14 @@ handle_presence (ChoirSession *session, const ChoirEnvelope *message)
     }
 
   choir_payload_open (payload);
-  choir_presence_append_members (choir_session_get_hub (session), channel, payload);
+  if (channel->room != NULL)
+    {
+      choir_payload_add_string (payload, "channel", name);
+      choir_payload_add_string (payload, "document_id", name + strlen ("document:"));
+      choir_document_room_append_members (channel->room, payload);
+    }
+  else
+    choir_presence_append_members (choir_session_get_hub (session), channel, payload);
   choir_payload_close (payload);
 
   choir_session_send (session, message, "presence.state", choir_payload_as_slice (payload));

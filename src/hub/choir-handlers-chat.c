@@ -62,64 +62,9 @@ handle_message (ChoirSession *session, const ChoirEnvelope *message)
                           choir_payload_as_slice (payload));
 }
 
-static gboolean
-is_subscribed (ChoirSession *session, const char *channel)
-{
-  for (guint i = 0; i < choir_session_get_n_subscriptions (session); i++)
-    if (g_str_equal (choir_session_get_subscription (session, i)->channel->name, channel))
-      return TRUE;
-
-  return FALSE;
-}
-
-/* Typing, cursors, selections: told to the others in the channel, never kept, never answered */
-static void
-handle_transient (ChoirSession *session, const ChoirEnvelope *message)
-{
-  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
-  g_autoptr (GString) payload = NULL;
-  g_autoptr (GError) error = NULL;
-  ChoirPublished published;
-  ChoirPublication publication = {
-    .channel = channel,
-    .type = message->type,
-    .user_id = choir_session_get_user_id (session),
-    .session_id = choir_session_get_id (session),
-    .except = session,
-    .transient = TRUE,
-  };
-
-  if (channel == NULL)
-    return;
-
-  if (!is_subscribed (session, channel))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_NOT_SUBSCRIBED,
-                            "Subscribe to the channel first");
-      return;
-    }
-
-  /* who may only listen to an announcement can't shout into it; a reader's cursor in a document is
-   * part of reading */
-  if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE) &&
-      !g_str_has_prefix (channel, "document:"))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
-                            "You may not publish to this channel");
-      return;
-    }
-
-  payload = choir_handlers_with_sender (session, message->payload);
-  publication.payload = choir_payload_as_slice (payload);
-  if (!choir_hub_publish (choir_session_get_hub (session), &publication, &published, &error))
-    choir_session_send_error (session, message, error);
-}
-
 static const ChoirRoute routes[] = {
   { "chat.message", handle_message, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
-  { "chat.typing", handle_transient, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
-  { "cursor.position", handle_transient, CHOIR_RATE_CURSOR, CHOIR_ROUTE_SANITIZE },
-  { "selection.change", handle_transient, CHOIR_RATE_CURSOR, CHOIR_ROUTE_SANITIZE },
+  { "chat.typing", choir_handlers_relay, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
 };
 
 void

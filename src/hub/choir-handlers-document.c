@@ -4,217 +4,281 @@
 
 #include "config.h"
 
-#include "choir-handlers.h"
+#include "choir-handlers-document.h"
 
-#include "choir-document.h"
 #include "choir-error.h"
 #include "choir-names.h"
 #include "choir-payload.h"
+#include "choir-presence.h"
 #include "choir-session.h"
 
 #include <string.h>
 
-/* One request that waits: a document to open, a change to be committed */
-typedef struct
-{
-  ChoirSession *session; /* (owned) */
-  char *document_id;     /* (owned) */
-  char *change_id;       /* (owned) (nullable) */
-  char *correlation_id;  /* (owned) (nullable) */
-} Request;
+#define PREFIX "document:"
 
-static void
-request_free (gpointer data)
+/* The only document the session has open, if there is but one */
+static const char *
+find_only_open (ChoirSession *session)
 {
-  Request *self = data;
+  const char *found = NULL;
 
-  g_object_unref (self->session);
-  g_free (self->document_id);
-  g_free (self->change_id);
-  g_free (self->correlation_id);
-  g_free (self);
+  for (guint i = 0; i < choir_session_get_n_subscriptions (session); i++)
+    {
+      const ChoirChannel *channel = choir_session_get_subscription (session, i)->channel;
+
+      if (channel->kind != CHOIR_CHANNEL_DOCUMENT)
+        continue;
+      if (found != NULL)
+        return NULL;
+      found = channel->name;
+    }
+
+  return found;
 }
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Request, request_free)
-
-static ChoirEnvelope
-request_as_envelope (const Request *self, const char *type)
+/* What is meant where the message does not say */
+static const char *
+find_implied (ChoirSession *session)
 {
-  return (ChoirEnvelope){
-    .type = type,
-    .external_type = choir_slice (type),
-    .correlation_id = choir_slice (self->correlation_id),
-  };
-}
-
-static char *
-dup_string (ChoirSlice payload, const char *key, gsize max)
-{
-  ChoirJsonValue value;
-
-  if (!choir_json_slice_get (payload, key, &value) || value.kind != CHOIR_JSON_STRING)
-    return NULL;
-
-  return choir_json_string_dup (value.raw, max);
-}
-
-static char *
-dup_document_id (ChoirSession *session, const ChoirEnvelope *message)
-{
-  char *id = dup_string (message->payload, "document_id", CHOIR_CHANNEL_NAME_MAX);
   const char *channel = choir_session_get_default_channel (session);
 
-  if (id == NULL && channel != NULL && g_str_has_prefix (channel, "document:"))
-    id = g_strdup (channel + strlen ("document:"));
-  if (id == NULL)
-    choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
-                          "Field \"document_id\" is missing");
+  if (channel != NULL)
+    return g_str_has_prefix (channel, PREFIX) ? channel : NULL;
 
-  return id;
+  return find_only_open (session);
 }
 
-static Request *
-request_new (ChoirSession *session, const ChoirEnvelope *message)
+static ChoirNamed
+name_by_id (const ChoirJsonValue *value, char **channel)
 {
-  char *id = dup_document_id (session, message);
-  Request *self;
+  g_autofree char *id = NULL;
 
-  if (id == NULL)
+  if (value->kind == CHOIR_JSON_STRING)
+    id = choir_json_string_dup (value->raw, CHOIR_CHANNEL_NAME_MAX - strlen (PREFIX));
+  if (id == NULL || *id == '\0' || !choir_name_is_channel (id, strlen (id)))
+    return CHOIR_NAMED_INVALID;
+
+  *channel = g_strconcat (PREFIX, id, NULL);
+
+  return CHOIR_NAMED_DOCUMENT;
+}
+
+static ChoirNamed
+name_by_channel (char *name, char **channel)
+{
+  g_autofree char *owned = name;
+
+  if (owned == NULL || !g_str_has_prefix (owned, PREFIX))
+    return CHOIR_NAMED_NONE;
+
+  if (owned[strlen (PREFIX)] == '\0' || !choir_name_is_channel (owned, strlen (owned)))
+    return CHOIR_NAMED_INVALID;
+
+  *channel = g_steal_pointer (&owned);
+
+  return CHOIR_NAMED_DOCUMENT;
+}
+
+/**
+ * choir_handlers_name_document:
+ * @session: who says
+ * @message: what
+ * @channel: (out) (transfer full) (nullable): the document's channel
+ *
+ * Which document a message is about: `document_id`, else `channel` in the payload or the envelope,
+ * else the end point's, else the only one that is open.
+ *
+ * Returns: whether there is one
+ */
+ChoirNamed
+choir_handlers_name_document (ChoirSession *session, const ChoirEnvelope *message, char **channel)
+{
+  static const ChoirSlice keys[] = {
+    CHOIR_SLICE_LITERAL ("document_id"),
+    CHOIR_SLICE_LITERAL ("channel"),
+  };
+  ChoirJsonValue values[G_N_ELEMENTS (keys)];
+  const char *implied;
+
+  *channel = NULL;
+  choir_json_slice_get_many (message->payload, keys, G_N_ELEMENTS (keys), values);
+  if (values[0].raw.len > 0 && values[0].kind != CHOIR_JSON_NULL)
+    return name_by_id (&values[0], channel);
+
+  if (values[1].raw.len > 0)
+    return values[1].kind == CHOIR_JSON_STRING
+             ? name_by_channel (choir_json_string_dup (values[1].raw, CHOIR_CHANNEL_NAME_MAX),
+                                channel)
+             : CHOIR_NAMED_NONE;
+
+  if (message->channel.len > 0)
+    return name_by_channel (choir_slice_dup (message->channel), channel);
+
+  implied = find_implied (session);
+  if (implied == NULL)
+    return CHOIR_NAMED_NONE;
+
+  *channel = g_strdup (implied);
+
+  return CHOIR_NAMED_DOCUMENT;
+}
+
+/* (nullable) (transfer full): the channel of the document a message is about; refuses the message
+ * if there is none */
+char *
+choir_handlers_dup_document (ChoirSession *session, const ChoirEnvelope *message)
+{
+  char *channel;
+
+  switch (choir_handlers_name_document (session, message, &channel))
+    {
+    case CHOIR_NAMED_DOCUMENT:
+      return channel;
+
+    case CHOIR_NAMED_NONE:
+      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                            "Field \"document_id\" is missing");
+      return NULL;
+
+    case CHOIR_NAMED_INVALID:
+    default:
+      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                            "Field \"document_id\" must be 1-%d printable ASCII characters "
+                            "without spaces",
+                            (int) (CHOIR_CHANNEL_NAME_MAX - strlen (PREFIX)));
+      return NULL;
+    }
+}
+
+/* Without a store there are none */
+gboolean
+choir_handlers_has_documents (ChoirSession *session, const ChoirEnvelope *message)
+{
+  if (choir_hub_get_documents (choir_session_get_hub (session)) != NULL)
+    return TRUE;
+
+  choir_session_refuse (session, message, CHOIR_ERROR_UNAVAILABLE,
+                        "Nothing on this server handles documents at the moment");
+
+  return FALSE;
+}
+
+/* (nullable) (transfer none): what the session is in the document a message is about; refuses the
+ * message if it has it not open */
+ChoirDocumentMember *
+choir_handlers_find_member (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *name = NULL;
+  ChoirChannel *channel;
+  ChoirDocumentMember *member = NULL;
+
+  if (!choir_handlers_has_documents (session, message))
     return NULL;
 
-  self = g_new0 (Request, 1);
-  self->session = g_object_ref (session);
-  self->document_id = id;
-  self->change_id = dup_string (message->payload, "change_id", CHOIR_CHANGE_ID_MAX);
-  self->correlation_id = choir_slice_dup (message->correlation_id);
+  name = choir_handlers_dup_document (session, message);
+  if (name == NULL)
+    return NULL;
 
-  return self;
+  channel = choir_hub_find_channel (choir_session_get_hub (session), name);
+  if (channel != NULL)
+    member = choir_document_member_find (session, channel);
+  if (member == NULL)
+    choir_session_refuse (session, message, CHOIR_ERROR_NOT_SUBSCRIBED,
+                          "The document is not open here: send document.open first");
+
+  return member;
 }
 
-static void
-send_opened (ChoirSession *session, const ChoirEnvelope *request, ChoirDocument *document)
+/**
+ * choir_handlers_read_version:
+ * @object: a JSON object
+ * @key: a member that may be there
+ * @version: (inout): what it says, if it is there
+ * @error: return location: %CHOIR_ERROR_VALIDATION
+ *
+ * Returns: %FALSE if it is there and no version
+ */
+gboolean
+choir_handlers_read_version (ChoirSlice object, const char *key, guint64 *version, GError **error)
 {
-  g_autoptr (GString) payload = g_string_new (NULL);
-  gsize len;
-  g_autofree char *text = choir_rope_dup_text (choir_document_get_text (document), &len);
-
-  choir_payload_open (payload);
-  choir_payload_add_string (payload, "document_id", choir_document_get_id (document));
-  choir_payload_add_string (payload, "epoch", choir_document_get_epoch (document));
-  choir_payload_add_int (payload, "version", (gint64) choir_document_get_version (document));
-  choir_payload_add_key (payload, "content");
-  choir_json_append_string (payload, text, (gssize) len);
-  choir_payload_add_raw (payload, "members", CHOIR_SLICE_LITERAL ("[]"));
-  choir_payload_close (payload);
-  choir_session_send (session, request, "document.opened", choir_payload_as_slice (payload));
-}
-
-static void
-opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (Request) request = user_data;
-  ChoirDocumentTable *table = choir_hub_get_documents (choir_session_get_hub (request->session));
-  ChoirEnvelope envelope = request_as_envelope (request, "document.open");
-  g_autofree char *channel = g_strconcat ("document:", request->document_id, NULL);
-  g_autoptr (GError) error = NULL;
-  ChoirDocument *document = choir_document_table_open_finish (table, result, &error);
-  ChoirChannel *joined;
-
-  if (document == NULL)
-    {
-      choir_session_send_error (request->session, &envelope, error);
-      return;
-    }
-
-  if (!choir_session_is_closing (request->session) &&
-      choir_session_subscribe (request->session, channel, &joined, &error))
-    send_opened (request->session, &envelope, document);
-  else if (error != NULL)
-    choir_session_send_error (request->session, &envelope, error);
-}
-
-static void
-handle_open (ChoirSession *session, const ChoirEnvelope *message)
-{
-  ChoirDocumentTable *table = choir_hub_get_documents (choir_session_get_hub (session));
-  Request *request = request_new (session, message);
-
-  if (request != NULL)
-    choir_document_table_open_async (table, request->document_id, NULL, opened_cb, request);
-}
-
-static void
-changed_cb (ChoirDocument *document, const ChoirChangeResult *result, gpointer user_data)
-{
-  Request *request = user_data;
-  ChoirEnvelope envelope = request_as_envelope (request, "document.change");
-  g_autoptr (GString) payload = g_string_new (NULL);
-
-  if (result->status != CHOIR_CHANGE_DUPLICATE)
-    {
-      choir_session_send_error (request->session, &envelope, result->error);
-      return;
-    }
-
-  choir_payload_open (payload);
-  choir_payload_add_string (payload, "document_id", request->document_id);
-  choir_payload_add_string (payload, "change_id", request->change_id);
-  choir_payload_add_int (payload, "version", (gint64) result->version);
-  choir_payload_close (payload);
-  choir_session_send (request->session, &envelope, "document.ack",
-                      choir_payload_as_slice (payload));
-}
-
-static void
-handle_change (ChoirSession *session, const ChoirEnvelope *message)
-{
-  ChoirDocumentTable *table = choir_hub_get_documents (choir_session_get_hub (session));
-  g_autoptr (Request) request = request_new (session, message);
-  g_autoptr (GError) error = NULL;
-  ChoirChange change = { .version = CHOIR_VERSION_UNKNOWN };
-  ChoirDocument *document;
   ChoirJsonValue value;
-  gint64 version;
+  gint64 number;
 
-  if (request == NULL)
+  if (!choir_json_slice_get (object, key, &value) || value.kind == CHOIR_JSON_NULL)
+    return TRUE;
+
+  if (value.kind != CHOIR_JSON_NUMBER || !choir_json_number_get_int (value.raw, &number) ||
+      number < 0)
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                   "Field \"%s\" must be a whole number from 0", key);
+      return FALSE;
+    }
+
+  *version = (guint64) number;
+
+  return TRUE;
+}
+
+/* document.close {document_id} -> document.closed {document_id} */
+static void
+handle_close (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *channel = NULL;
+  g_autoptr (GString) payload = g_string_new (NULL);
+  gboolean was_opening, was_open;
+
+  if (!choir_handlers_has_documents (session, message))
     return;
 
-  document = choir_document_table_find (table, request->document_id);
-  if (document == NULL)
+  channel = choir_handlers_dup_document (session, message);
+  if (channel == NULL)
+    return;
+
+  was_opening = choir_document_request_cancel (session, channel);
+  was_open = choir_session_unsubscribe (session, channel);
+  if (!was_opening && !was_open)
     {
       choir_session_refuse (session, message, CHOIR_ERROR_NOT_SUBSCRIBED,
-                            "Open the document first");
+                            "The document is not open here");
       return;
     }
 
-  if (choir_json_slice_get (message->payload, "version", &value) &&
-      choir_json_number_get_int (value.raw, &version) && version >= 0)
-    change.version = (guint64) version;
-  change.operation = choir_text_operation_parse_positional (
-    message->payload, choir_document_table_get_limits (table), &error);
-  if (change.operation == NULL)
-    {
-      choir_session_send_error (session, message, error);
-      return;
-    }
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "document_id", channel + strlen (PREFIX));
+  choir_payload_close (payload);
+  choir_session_send (session, message, "document.closed", choir_payload_as_slice (payload));
+}
 
-  change.change_id = request->change_id;
-  change.sender = change.user_id = choir_session_get_user_id (session);
-  change.session = session;
-  change.correlation_id = message->correlation_id;
-  change.callback = changed_cb;
-  change.destroy = request_free;
-  change.user_data = g_steal_pointer (&request);
-  choir_document_submit (document, &change);
+/**
+ * choir_handlers_document_lost:
+ * @session: a session
+ * @channel: of a document it had open, and may no longer read
+ *
+ * Tells it.
+ */
+void
+choir_handlers_document_lost (ChoirSession *session, const char *channel)
+{
+  g_autoptr (GString) payload = g_string_new (NULL);
+
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "document_id", channel + strlen (PREFIX));
+  choir_payload_add_string (payload, "reason", "You may no longer read this document");
+  choir_payload_close (payload);
+  choir_session_send (session, NULL, "document.closed", choir_payload_as_slice (payload));
 }
 
 static const ChoirRoute routes[] = {
-  { "document.open", handle_open, CHOIR_RATE_DEFAULT, 0 },
-  { "document.change", handle_change, CHOIR_RATE_DOCUMENT, 0 },
+  { "document.close", handle_close, CHOIR_RATE_DEFAULT, 0 },
 };
 
 void
 choir_handlers_register_document (ChoirRouter *router)
 {
   choir_router_add (router, routes, G_N_ELEMENTS (routes));
+  choir_handlers_register_open (router);
+  choir_handlers_register_change (router);
+  choir_handlers_register_cursor (router);
+  choir_handlers_register_past (router);
 }

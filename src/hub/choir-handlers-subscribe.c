@@ -124,6 +124,25 @@ confirm (SubscribeAnswer *answer, ChoirChannel *channel, ChoirSlice position)
   choir_payload_close (answer->channels);
 }
 
+/**
+ * choir_handlers_may_subscribe:
+ * @channel: a valid channel name
+ * @error: return location: %CHOIR_ERROR_VALIDATION
+ *
+ * Returns: whether this is a channel that is subscribed to
+ */
+gboolean
+choir_handlers_may_subscribe (const char *channel, GError **error)
+{
+  if (choir_channel_kind_of (channel) != CHOIR_CHANNEL_DOCUMENT)
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                       "Open documents with document.open");
+
+  return FALSE;
+}
+
 static void
 subscribe_channel (SubscribeAnswer *answer, const char *name, ChoirSlice position)
 {
@@ -137,7 +156,8 @@ subscribe_channel (SubscribeAnswer *answer, const char *name, ChoirSlice positio
                                    "spaces");
       reject (answer, "channel", name, error);
     }
-  else if (choir_session_subscribe (answer->session, name, &channel, &error))
+  else if (choir_handlers_may_subscribe (name, &error) &&
+           choir_session_subscribe (answer->session, name, &channel, &error))
     {
       confirm (answer, channel, position);
       choir_hub_release_channel (choir_session_get_hub (answer->session), channel);

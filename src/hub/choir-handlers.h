@@ -36,6 +36,13 @@ void choir_handlers_begin_item (GString *list);
 void
 choir_handlers_append_post (GString *out, ChoirSession *session, ChoirChannel *channel, guint i);
 
+gboolean choir_handlers_may_subscribe (const char *channel, GError **error);
+
+/* A message that is only told on */
+void choir_handlers_relay (ChoirSession *session, const ChoirEnvelope *message);
+
+void choir_handlers_document_lost (ChoirSession *session, const char *channel);
+
 void choir_handlers_publish (ChoirSession *session,
                              const ChoirEnvelope *message,
                              const char *channel,

@@ -18,6 +18,7 @@ struct _ChoirHub
   ChoirVerifier *verifier;         /* (owned) */
   ChoirDirectory *directory;       /* (owned) (nullable): any user with a token may come in */
   ChoirTimerWheel *wheel;          /* borrowed */
+  ChoirTurn *turn;                 /* (owned) */
   ChoirStats *stats;               /* (owned) */
   ChoirBroadcaster *broadcaster;   /* (owned) */
   ChoirRouter *router;             /* (owned) */

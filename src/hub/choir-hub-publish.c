@@ -59,6 +59,7 @@ deliver (ChoirHub *self,
       return session != NULL ? send_to_sessions (self, &session, 1, message, except) : 0;
 
     case CHOIR_CHANNEL_NORMAL:
+    case CHOIR_CHANNEL_DOCUMENT:
     default:
       return channel != NULL
                ? choir_broadcaster_send_to_channel (self->broadcaster, channel, message, except)
@@ -77,12 +78,29 @@ count_publish (ChoirHub *self, const ChoirMessage *message, guint n_recipients)
   choir_histogram_record (self->stats->fanout, n_recipients);
 }
 
+/* (nullable): the channel to whose log something is to be added */
+static ChoirChannel *
+find_for_log (ChoirHub *self, const char *name, GError **error)
+{
+  ChoirChannel *channel = choir_hub_ensure_channel (self, name, error);
+
+  if (channel == NULL || channel->kind != CHOIR_CHANNEL_DOCUMENT)
+    return channel;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                       "A document is changed with document.change");
+  choir_hub_release_channel (self, channel);
+
+  return NULL;
+}
+
 /**
  * choir_hub_publish:
  * @self: a hub
  * @publication: what and where; permission is the caller's to check
  * @out: filled with what became of it
- * @error: return location: %CHOIR_ERROR_UNAVAILABLE
+ * @error: return location: %CHOIR_ERROR_UNAVAILABLE, %CHOIR_ERROR_VALIDATION for a document, whose
+ * log is its own
  *
  * The one way by which anything reaches a channel. A transient message (typing, cursors) takes no
  * offset and is not kept.
@@ -112,7 +130,7 @@ choir_hub_publish (ChoirHub *self,
     out->channel = choir_hub_find_channel (self, publication->channel);
   else
     {
-      out->channel = choir_hub_ensure_channel (self, publication->channel, error);
+      out->channel = find_for_log (self, publication->channel, error);
       if (out->channel == NULL)
         return FALSE;
     }

@@ -31,6 +31,7 @@ choir_hub_finalize (GObject *object)
   choir_timer_disarm (&self->sweep_timer);
   choir_timer_disarm (&self->drain_timer);
   g_clear_pointer (&self->documents, choir_document_table_free);
+  g_clear_pointer (&self->turn, choir_turn_free);
   g_ptr_array_unref (self->sessions);
   g_hash_table_unref (self->by_connection);
   g_hash_table_unref (self->by_session);
@@ -90,6 +91,7 @@ choir_hub_init (ChoirHub *self)
   self->channels =
     g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) choir_channel_free);
   self->broadcaster = choir_broadcaster_new ();
+  self->turn = choir_turn_new (NULL);
   self->history.reclaim = reclaim_history;
   self->history.user_data = self;
 }
@@ -318,6 +320,12 @@ ChoirTimerWheel *
 choir_hub_get_wheel (ChoirHub *self)
 {
   return self->wheel;
+}
+
+ChoirTurn *
+choir_hub_get_turn (ChoirHub *self)
+{
+  return self->turn;
 }
 
 ChoirVerifier *

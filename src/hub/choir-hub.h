@@ -18,6 +18,7 @@
 #include "choir-settings.h"
 #include "choir-stats.h"
 #include "choir-timer-wheel.h"
+#include "choir-turn.h"
 #include "choir-user.h"
 #include "choir-verifier.h"
 
@@ -48,6 +49,7 @@ ChoirStats *choir_hub_get_stats (ChoirHub *self);
 ChoirBroadcaster *choir_hub_get_broadcaster (ChoirHub *self);
 ChoirRouter *choir_hub_get_router (ChoirHub *self);
 ChoirTimerWheel *choir_hub_get_wheel (ChoirHub *self);
+ChoirTurn *choir_hub_get_turn (ChoirHub *self);
 ChoirVerifier *choir_hub_get_verifier (ChoirHub *self);
 ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
 ChoirDocumentTable *choir_hub_get_documents (ChoirHub *self); /* (nullable): without a store */

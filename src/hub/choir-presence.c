@@ -30,19 +30,34 @@ append_color (GString *payload, const char *user_id)
   choir_payload_add_string (payload, "color", colors[hash % G_N_ELEMENTS (colors)]);
 }
 
-static void
-append_member (GString *payload, ChoirSession *session)
+/**
+ * choir_presence_append_who:
+ * @payload: an object under construction
+ * @session: somebody
+ * @name_key: what the name is called
+ *
+ * Appends who it is: `user_id`, `session_id`, the name and `color`.
+ */
+void
+choir_presence_append_who (GString *payload, ChoirSession *session, const char *name_key)
 {
   ChoirClaims *claims = choir_session_get_claims (session);
   const char *user_id = choir_session_get_user_id (session);
-  gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
 
   choir_payload_add_string (payload, "user_id", user_id);
   choir_payload_add_string (payload, "session_id", choir_session_get_id (session));
-  choir_payload_add_string (payload, "name",
+  choir_payload_add_string (payload, name_key,
                             claims != NULL ? choir_claims_get_name (claims) : NULL);
   if (user_id != NULL)
     append_color (payload, user_id);
+}
+
+static void
+append_member (GString *payload, ChoirSession *session)
+{
+  gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
+
+  choir_presence_append_who (payload, session, "name");
   choir_payload_add_time (payload, "since", choir_clock_wall_us () - age_us);
 }
 

@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  */
 void choir_presence_joined (ChoirHub *hub, ChoirChannel *channel, ChoirSession *session);
 void choir_presence_left (ChoirHub *hub, ChoirChannel *channel, ChoirSession *session);
+void choir_presence_append_who (GString *payload, ChoirSession *session, const char *name_key);
 void choir_presence_append_members (ChoirHub *hub, ChoirChannel *channel, GString *payload);
 
 G_END_DECLS

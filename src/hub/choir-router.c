@@ -29,6 +29,13 @@ static const char *const answer_types[] = {
   "presence.joined",
   "presence.left",
   "system.reconnect",
+  "document.opened",
+  "document.closed",
+  "document.ack",
+  "document.saved",
+  "sync.response",
+  "conflict.detected",
+  "user.presence",
   NULL,
 };
 

@@ -9,9 +9,9 @@
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-error.h"
+#include "choir-handlers-document.h"
 #include "choir-names.h"
 #include "choir-payload.h"
-#include "choir-presence.h"
 
 #include <string.h>
 
@@ -63,6 +63,16 @@ join_user (ChoirSession *self, const char *user_id, GError **error)
   return TRUE;
 }
 
+static void
+end_subscription (ChoirSession *self, const char *name)
+{
+  g_autofree char *channel = g_strdup (name);
+
+  choir_session_unsubscribe (self, channel);
+  if (choir_channel_kind_of (channel) == CHOIR_CHANNEL_DOCUMENT)
+    choir_handlers_document_lost (self, channel);
+}
+
 /*
  * Takes over what a token says. The first time the session joins its user; later the token must
  * be for the same user, and subscriptions it no longer permits end.
@@ -98,7 +108,7 @@ choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **e
       const char *channel = self->subscriptions[i]->channel->name;
 
       if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
-        choir_session_unsubscribe (self, channel);
+        end_subscription (self, channel);
     }
 
   return TRUE;
@@ -136,18 +146,6 @@ choir_session_send_established (ChoirSession *self)
   choir_session_send (self, NULL, "connection.established", choir_payload_as_slice (payload));
 }
 
-/* Who is here is part of what opening a document tells (contracts.md C) */
-static void
-send_members (ChoirSession *self, ChoirChannel *channel)
-{
-  g_autoptr (GString) payload = g_string_sized_new (512);
-
-  choir_payload_open (payload);
-  choir_presence_append_members (self->hub, channel, payload);
-  choir_payload_close (payload);
-  choir_session_send (self, NULL, "presence.state", choir_payload_as_slice (payload));
-}
-
 /* What the end point's address asks for; without permission for it there is nothing to stay for */
 void
 choir_session_open_default_channel (ChoirSession *self)
@@ -159,12 +157,14 @@ choir_session_open_default_channel (ChoirSession *self)
   if (name == NULL)
     return;
 
-  if (choir_session_subscribe (self, name, &channel, &error))
+  if (choir_channel_kind_of (name) == CHOIR_CHANNEL_DOCUMENT)
     {
-      if (g_str_has_prefix (name, "document:"))
-        send_members (self, channel);
+      choir_handlers_open_document (self, NULL, CHOIR_REQUEST_OPEN, name);
       return;
     }
+
+  if (choir_session_subscribe (self, name, &channel, &error))
+    return;
 
   choir_session_send_error (self, NULL, error);
   choir_session_close (self, CHOIR_CLOSE_POLICY,
@@ -245,7 +245,9 @@ subscribe_channels (Verification *self)
       g_autoptr (GError) error = NULL;
       ChoirChannel *channel;
 
-      if (!choir_session_subscribe (self->session, *name, &channel, &error))
+      if (choir_handlers_may_subscribe (*name, &error))
+        choir_session_subscribe (self->session, *name, &channel, &error);
+      if (error != NULL)
         choir_session_send_error (self->session, &request, error);
     }
 }

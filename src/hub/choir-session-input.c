@@ -57,6 +57,21 @@ take_rate (ChoirSession *self, ChoirRateClass rate_class, gint64 now_us)
   return choir_rate_meter_take (get_meter (self, rate_class), rule, now_us);
 }
 
+/**
+ * choir_session_take_rate:
+ * @self: a session
+ * @rate_class: of what is to be done
+ *
+ * For handlers whose route has no rate because it depends on the message.
+ *
+ * Returns: 0 if it may be done now; else after how many microseconds
+ */
+gint64
+choir_session_take_rate (ChoirSession *self, ChoirRateClass rate_class)
+{
+  return take_rate (self, rate_class, choir_clock_monotonic_us ());
+}
+
 static gboolean
 hold (ChoirSession *self, const char *text, gsize len)
 {

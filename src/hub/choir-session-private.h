@@ -36,6 +36,9 @@ typedef struct
   ChoirRateMeter class_meters[CHOIR_RATE_NONE];
   char *default_channel; /* (owned) (nullable) */
   char *client_id;       /* (owned) (nullable) */
+  GQueue opening;        /* (element-type ChoirDocumentRequest): documents that are being read */
+  gint64 content_us;     /* monotonic: when conflict.detected last had a text; 0: never */
+  guint8 n_reads;        /* of the past of documents, under way */
 } ChoirSessionExtra;
 
 struct _ChoirSession

@@ -6,8 +6,20 @@
 
 #include "choir-session-private.h"
 
+#include "choir-document-room.h"
 #include "choir-error.h"
 #include "choir-presence.h"
+
+#include <string.h>
+
+/* The last one gives the document back */
+static void
+leave_document (ChoirChannel *channel, ChoirSubscription *subscription)
+{
+  choir_document_room_left (channel->room, (ChoirDocumentMember *) subscription);
+  if (channel->n_subscribers == 0)
+    g_clear_pointer (&channel->room, choir_document_room_free);
+}
 
 static void
 remove_subscription (ChoirSession *self, guint i)
@@ -18,7 +30,10 @@ remove_subscription (ChoirSession *self, guint i)
   self->subscriptions[i] = self->subscriptions[--self->n_subscriptions];
   choir_channel_remove (channel, subscription);
   *choir_hub_get_stats (self->hub)->subscriptions -= 1;
-  choir_presence_left (self->hub, channel, self);
+  if (channel->room != NULL)
+    leave_document (channel, subscription);
+  else
+    choir_presence_left (self->hub, channel, self);
   g_free (subscription);
   choir_hub_release_channel (self->hub, channel);
 }
@@ -57,15 +72,18 @@ is_of_another (ChoirSession *self, const char *channel)
 
     case CHOIR_CHANNEL_NORMAL:
     case CHOIR_CHANNEL_ALL:
+    case CHOIR_CHANNEL_DOCUMENT:
     default:
       return FALSE;
     }
 }
 
-static void
+static ChoirSubscription *
 add_subscription (ChoirSession *self, ChoirChannel *channel)
 {
-  ChoirSubscription *subscription = g_new0 (ChoirSubscription, 1);
+  gboolean is_document = channel->kind == CHOIR_CHANNEL_DOCUMENT;
+  ChoirSubscription *subscription =
+    g_malloc0 (is_document ? sizeof (ChoirDocumentMember) : sizeof (ChoirSubscription));
 
   if (self->n_subscriptions == self->subscriptions_capacity)
     {
@@ -79,6 +97,59 @@ add_subscription (ChoirSession *self, ChoirChannel *channel)
   self->subscriptions[self->n_subscriptions++] = subscription;
   choir_channel_add (channel, subscription);
   *choir_hub_get_stats (self->hub)->subscriptions += 1;
+
+  return subscription;
+}
+
+/* The first one holds the document for all */
+static gboolean
+ensure_room (ChoirSession *self, ChoirChannel *channel, GError **error)
+{
+  ChoirDocumentTable *table = choir_hub_get_documents (self->hub);
+  const char *id = channel->name + strlen ("document:");
+  ChoirDocument *document;
+
+  if (channel->room != NULL)
+    return TRUE;
+
+  document = table != NULL ? choir_document_table_try_open (table, id) : NULL;
+  if (document == NULL)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                           "A document is opened with document.open");
+      return FALSE;
+    }
+
+  channel->room = choir_document_room_new (self->hub, channel, document);
+
+  return TRUE;
+}
+
+static gboolean
+enter (ChoirSession *self, ChoirChannel *channel, GError **error)
+{
+  guint max = choir_hub_get_settings (self->hub)->max_subscriptions;
+
+  if (self->n_subscriptions >= max)
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN, "At most %u subscriptions", max);
+      return FALSE;
+    }
+
+  if (channel->kind != CHOIR_CHANNEL_DOCUMENT)
+    {
+      add_subscription (self, channel);
+      choir_presence_joined (self->hub, channel, self);
+      return TRUE;
+    }
+
+  if (!ensure_room (self, channel, error))
+    return FALSE;
+
+  choir_document_room_entered (channel->room,
+                               (ChoirDocumentMember *) add_subscription (self, channel));
+
+  return TRUE;
 }
 
 /**
@@ -87,9 +158,10 @@ add_subscription (ChoirSession *self, ChoirChannel *channel)
  * @channel: a valid channel name
  * @out: (out) (transfer none): the channel
  * @error: return location: %CHOIR_ERROR_PERMISSION_DENIED, %CHOIR_ERROR_OVERRUN at
- * `[session] max-subscriptions`, %CHOIR_ERROR_UNAVAILABLE
+ * `[session] max-subscriptions`, %CHOIR_ERROR_UNAVAILABLE, %CHOIR_ERROR_VALIDATION
  *
- * Subscribing twice is subscribing once. `all`, the user's own and the session's own channel are
+ * Subscribing twice is subscribing once. A document has to be in memory: choir-handlers-open.c sees
+ * to that. `all`, the user's own and the session's own channel are
  * heard without.
  *
  * Returns: whether the session is subscribed now
@@ -100,8 +172,6 @@ choir_session_subscribe (ChoirSession *self,
                          ChoirChannel **out,
                          GError **error)
 {
-  guint max = choir_hub_get_settings (self->hub)->max_subscriptions;
-
   if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ) || is_of_another (self, channel))
     {
       g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
@@ -113,20 +183,16 @@ choir_session_subscribe (ChoirSession *self,
   if (*out == NULL)
     return FALSE;
 
-  if ((*out)->kind != CHOIR_CHANNEL_NORMAL || find_subscription (self, channel) >= 0)
+  if (((*out)->kind != CHOIR_CHANNEL_NORMAL && (*out)->kind != CHOIR_CHANNEL_DOCUMENT) ||
+      find_subscription (self, channel) >= 0)
     return TRUE;
 
-  if (self->n_subscriptions >= max)
-    {
-      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN, "At most %u subscriptions", max);
-      choir_hub_release_channel (self->hub, *out);
-      return FALSE;
-    }
+  if (enter (self, *out, error))
+    return TRUE;
 
-  add_subscription (self, *out);
-  choir_presence_joined (self->hub, *out, self);
+  choir_hub_release_channel (self->hub, *out);
 
-  return TRUE;
+  return FALSE;
 }
 
 /**

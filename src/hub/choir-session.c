@@ -43,6 +43,7 @@ choir_session_finalize (GObject *object)
   ChoirSession *self = CHOIR_SESSION (object);
 
   g_assert (self->n_subscriptions == 0);
+  g_assert (self->extra == NULL || self->extra->opening.length == 0);
 
   choir_timer_disarm (&self->timer);
   choir_rate_meter_clear (&self->meter);
@@ -73,6 +74,7 @@ choir_session_ensure_extra (ChoirSession *self)
     {
       self->extra = g_new0 (ChoirSessionExtra, 1);
       g_queue_init (&self->extra->held);
+      g_queue_init (&self->extra->opening);
     }
 
   return self->extra;
@@ -436,23 +438,26 @@ choir_session_close (ChoirSession *self, guint code, const char *reason)
 }
 
 /**
- * choir_session_send:
+ * choir_session_send_version:
  * @self: a session
  * @request: (nullable): what is answered
  * @type: canonical type, a string constant
  * @payload: raw JSON object
+ * @version: of the document it is about, for dialects that say it outside the payload; 0: none
  */
 void
-choir_session_send (ChoirSession *self,
-                    const ChoirEnvelope *request,
-                    const char *type,
-                    ChoirSlice payload)
+choir_session_send_version (ChoirSession *self,
+                            const ChoirEnvelope *request,
+                            const char *type,
+                            ChoirSlice payload,
+                            guint64 version)
 {
   ChoirStats *stats = choir_hub_get_stats (self->hub);
   ChoirMessage message = {
     .type = type,
     .payload = payload,
     .wall_us = choir_clock_wall_us (),
+    .offset = version,
     .user_id = choir_session_get_user_id (self),
     .session_id = self->id,
   };
@@ -465,6 +470,22 @@ choir_session_send (ChoirSession *self,
 
   if (choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, &message))
     *choir_stats_for_answer (stats, type)->sent += 1;
+}
+
+/**
+ * choir_session_send:
+ * @self: a session
+ * @request: (nullable): what is answered
+ * @type: canonical type, a string constant
+ * @payload: raw JSON object
+ */
+void
+choir_session_send (ChoirSession *self,
+                    const ChoirEnvelope *request,
+                    const char *type,
+                    ChoirSlice payload)
+{
+  choir_session_send_version (self, request, type, payload, 0);
 }
 
 static void
@@ -500,13 +521,17 @@ send_error_message (ChoirSession *self,
 }
 
 /**
- * choir_session_send_error:
+ * choir_session_send_error_later:
  * @self: a session
  * @request: (nullable): what is refused
  * @error: why, in words fit for the client
+ * @retry_after_us: after which it may be tried again; 0: that is not known
  */
 void
-choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, const GError *error)
+choir_session_send_error_later (ChoirSession *self,
+                                const ChoirEnvelope *request,
+                                const GError *error,
+                                gint64 retry_after_us)
 {
   ChoirError code = error->domain == CHOIR_ERROR ? (ChoirError) error->code : CHOIR_ERROR_INTERNAL;
 
@@ -518,7 +543,19 @@ choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, cons
       return;
     }
 
-  send_error_message (self, request, code, error->message, 0);
+  send_error_message (self, request, code, error->message, retry_after_us);
+}
+
+/**
+ * choir_session_send_error:
+ * @self: a session
+ * @request: (nullable): what is refused
+ * @error: why, in words fit for the client
+ */
+void
+choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, const GError *error)
+{
+  choir_session_send_error_later (self, request, error, 0);
 }
 
 /**

@@ -62,8 +62,17 @@ void choir_session_send (ChoirSession *self,
                          const ChoirEnvelope *request,
                          const char *type,
                          ChoirSlice payload);
+void choir_session_send_version (ChoirSession *self,
+                                 const ChoirEnvelope *request,
+                                 const char *type,
+                                 ChoirSlice payload,
+                                 guint64 version);
 void
 choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, const GError *error);
+void choir_session_send_error_later (ChoirSession *self,
+                                     const ChoirEnvelope *request,
+                                     const GError *error,
+                                     gint64 retry_after_us);
 void choir_session_refuse (ChoirSession *self,
                            const ChoirEnvelope *request,
                            ChoirError code,
@@ -71,6 +80,8 @@ void choir_session_refuse (ChoirSession *self,
                            ...) G_GNUC_PRINTF (4, 5);
 
 void choir_session_refuse_rate (ChoirSession *self, const ChoirEnvelope *request, gint64 wait_us);
+
+gint64 choir_session_take_rate (ChoirSession *self, ChoirRateClass rate_class);
 
 /* Authentication */
 void

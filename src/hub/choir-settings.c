@@ -98,6 +98,8 @@ choir_settings_read (ChoirSettings *self, ChoirConfig *config, GError **error)
   self->auth_timeout_us = choir_config_get_duration_us (config, "auth", "auth-timeout");
   self->leeway_us = choir_config_get_duration_us (config, "auth", "leeway");
   self->drain_us = choir_config_get_duration_us (config, "server", "drain-timeout");
+  self->member_idle_us = choir_config_get_duration_us (config, "document", "idle-after");
+  self->batch_size = choir_config_get_uint (config, "protocol", "batch-size");
   self->max_subscriptions = choir_config_get_uint (config, "session", "max-subscriptions");
   self->max_connections = choir_config_get_uint (config, "server", "max-connections");
   self->service_role = g_strdup (choir_config_get_string (config, "api", "service-role"));

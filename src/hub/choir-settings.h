@@ -49,6 +49,8 @@ typedef struct
   gint64 auth_timeout_us;
   gint64 leeway_us;
   gint64 drain_us;
+  gint64 member_idle_us; /* 0: nobody is ever inactive */
+  guint batch_size;
   guint max_subscriptions;
   guint max_connections;
   char *service_role; /* (owned) */

@@ -178,6 +178,7 @@ static void
 answer_saved (ChoirHttpRequest *request,
               ChoirDocument *document,
               guint64 version,
+              gint64 wall_us,
               const char *label)
 {
   GString *body = choir_http_document_begin_answer (document, version);
@@ -187,7 +188,7 @@ answer_saved (ChoirHttpRequest *request,
 
   choir_payload_add_string (body, "label", label);
   choir_payload_add_string (body, "user_id", choir_claims_get_user_id (request->claims));
-  choir_payload_add_time (body, "timestamp", choir_clock_wall_us ());
+  choir_payload_add_time (body, "timestamp", wall_us);
   choir_payload_close (body);
   choir_http_request_set_header (request, "Location", location);
   choir_http_request_answer_json (request, 201, body);
@@ -202,11 +203,12 @@ saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   ChoirDocument *document = CHOIR_DOCUMENT (source);
   g_autoptr (GError) error = NULL;
   guint64 version;
+  gint64 wall_us;
 
-  if (choir_document_save_finish (document, result, &version, &error))
+  if (choir_document_save_finish (document, result, &version, &wall_us, &error))
     {
       if (!choir_http_request_is_gone (request))
-        answer_saved (request, document, version, label);
+        answer_saved (request, document, version, wall_us, label);
     }
   else if (g_error_matches (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN))
     choir_http_request_refuse (request, 409, CHOIR_ERROR_CONFLICT, "%s", error->message);

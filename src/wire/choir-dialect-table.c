@@ -181,8 +181,8 @@ static const ChoirDialectInbound jddb_inbound[] = {
   { "cursor.position", "cursor.position",
     "document_id=documentId anchor=anchor|position head=head|position *" },
   { "selection.change", "selection.change",
-    "document_id=documentId anchor=anchor|start|selection.start "
-    "head=head|end|selection.end *" },
+    "document_id=documentId anchor=anchor|start|selection.start|selection.anchor "
+    "head=head|end|selection.end|selection.head *" },
   { "sync.request", "sync.request", JDDB_IN },
   { "user.presence", "presence", JDDB_IN },
   { NULL },
@@ -191,11 +191,13 @@ static const ChoirDialectInbound jddb_inbound[] = {
 #define JDDB_WHO "documentId=document_id userId=user_id sessionId=session_id"
 #define JDDB_MEMBER                                                                                \
   "userId=user_id sessionId=session_id userName=user_name color isActive=is_active "               \
-  "lastActivity=last_activity position selection *"
+  "lastActivity=last_activity position selection=selection{ start=anchor end=head } *"
 #define JDDB_PRESENCE(event)                                                                       \
   "event='" event "' documentId=document_id member=member{ " JDDB_MEMBER                           \
   " } members=members[ " JDDB_MEMBER " ] " JDDB_MEMBER
-#define JDDB_STATE JDDB_WHO " content version members=members[ " JDDB_MEMBER " ] *"
+#define JDDB_STATE                                                                                 \
+  JDDB_WHO " content version operations=operations[ userId=user_id sessionId=session_id "          \
+           "changeId=change_id * ] members=members[ " JDDB_MEMBER " ] *"
 #define JDDB_ERROR "code message retryAfter=retry_after details"
 
 static const ChoirDialectOutbound jddb_outbound[] = {
@@ -210,7 +212,8 @@ static const ChoirDialectOutbound jddb_outbound[] = {
   { "document.saved", "document.save", JDDB_WHO " *" },
   { "document.ack", "document.change", JDDB_WHO " changeId=change_id version *" },
   { "document.change", "document.change", JDDB_WHO " changeId=change_id version *" },
-  { "document.versions", "document.versions", JDDB_WHO " *" },
+  { "document.versions", "document.versions",
+    JDDB_WHO " versions=versions[ version label userId=user_id * ] *" },
   { "document.at", "document.at", JDDB_WHO " *" },
   { "cursor.position", "cursor.position", JDDB_WHO " position=position|head anchor head *" },
   { "selection.change", "selection.change",

@@ -187,6 +187,8 @@ read_correlation (const Reader *reader, ChoirEnvelope *out, GError **error)
     return invalid (error, "metadata", "must be an object");
 
   if (metadata != NULL)
+    out->metadata = metadata->raw;
+  if (metadata != NULL)
     find_correlation_inside (reader, FIELD_METADATA, &out->correlation_id);
   if (reader->table->id == CHOIR_DIALECT_NETRA_SPEC)
     find_correlation_inside (reader, FIELD_PAYLOAD, &out->correlation_id);

@@ -192,9 +192,12 @@ struct _FakeLink
 
   ChoirOutbox outbox;
   ChoirSession *session; /* (owned) (nullable) */
+  GQueue messages;       /* (element-type utf8) (owned): out of frames that held several */
+  GByteArray *begun;     /* (owned): a message whose last part has not come */
   char *reason;          /* (owned) (nullable) */
   guint code;
   guint n_overflows;
+  gboolean is_binary; /* what has begun */
   char id[CHOIR_ID_SIZE];
 };
 
@@ -253,6 +256,8 @@ fake_link_finalize (GObject *object)
   if (self->session != NULL)
     fake_link_end (self, 1006);
   choir_outbox_clear (&self->outbox);
+  g_queue_clear_full (&self->messages, g_free);
+  g_byte_array_unref (self->begun);
   g_free (self->reason);
 
   G_OBJECT_CLASS (fake_link_parent_class)->finalize (object);
@@ -283,6 +288,8 @@ static const ChoirOutboxFuncs outbox_funcs = { wake, overflow };
 static void
 fake_link_init (FakeLink *self)
 {
+  g_queue_init (&self->messages);
+  self->begun = g_byte_array_new ();
   choir_id_generate (self->id);
 }
 
@@ -382,7 +389,13 @@ fake_link_get_n_overflows (FakeLink *self)
 guint
 fake_link_get_n_frames (FakeLink *self)
 {
-  return self->outbox.n_frames;
+  return self->messages.length + self->outbox.n_frames;
+}
+
+ChoirOutbox *
+fake_link_get_outbox (FakeLink *self)
+{
+  return &self->outbox;
 }
 
 static void
@@ -414,48 +427,87 @@ fake_link_say (FakeLink *self, const char *format, ...)
     choir_session_receive (self->session, text, strlen (text));
 }
 
-/* (transfer full): what a frame says, as JSON */
+/* (transfer full): what a message says, as JSON */
 static char *
-read_frame (const ChoirFrame *frame)
+read_message (gboolean binary, const guint8 *data, gsize len)
 {
-  static const ChoirCborLimits limits = { 128, 16 * 1024 * 1024 };
-  gsize len;
-  const guint8 *payload = choir_frame_get_payload (frame, &len);
+  static const ChoirCborLimits limits = { 128, 64 * 1024 * 1024 };
   g_autoptr (GError) error = NULL;
   GString *text;
 
-  if ((*choir_frame_get_data (frame) & 0xf) != CHOIR_OPCODE_BINARY)
-    return g_strndup ((const char *) payload, len);
+  if (!binary)
+    return g_strndup ((const char *) data, len);
 
   text = g_string_new (NULL);
-  choir_cbor_read (payload, len, &limits, text, &error);
+  choir_cbor_read (data, len, &limits, text, &error);
   g_assert_no_error (error);
 
   return g_string_free (text, FALSE);
 }
 
-/* (transfer full) (nullable): the oldest frame's text */
+/* RFC 6455 5.2, as a client sees it; returns the bytes of the one frame that @data begins with */
+static gsize
+read_frame (FakeLink *self, const guint8 *data, gsize n_data)
+{
+  guint opcode = data[0] & 0xf;
+  gsize start = 2;
+  gsize len = data[1];
+
+  g_assert_cmpuint (data[0] & 0x70, ==, 0);
+  if (len >= 126)
+    {
+      guint n_digits = len == 126 ? 2 : 8;
+
+      for (len = 0; start < 2 + n_digits; start++)
+        len = len << 8 | data[start];
+    }
+  g_assert_cmpuint (start + len, <=, n_data);
+
+  if (opcode != CHOIR_OPCODE_CONTINUATION)
+    {
+      g_assert_cmpuint (self->begun->len, ==, 0);
+      self->is_binary = opcode == CHOIR_OPCODE_BINARY;
+    }
+
+  g_byte_array_append (self->begun, data + start, (guint) len);
+  if (data[0] & 0x80)
+    {
+      g_queue_push_tail (&self->messages,
+                         read_message (self->is_binary, self->begun->data, self->begun->len));
+      g_byte_array_set_size (self->begun, 0);
+    }
+
+  return start + len;
+}
+
+/* One block of the outbox: a frame, a part of a message, or several frames */
+static void
+read_block (FakeLink *self)
+{
+  const ChoirFrame *block = choir_outbox_get_frame (&self->outbox, 0);
+  gsize n_read = 0;
+
+  while (n_read < block->len)
+    n_read += read_frame (self, choir_frame_get_data (block) + n_read, block->len - n_read);
+
+  choir_outbox_consume (&self->outbox, block->len);
+  self->outbox.flags &= ~CHOIR_OUTBOX_WOKEN;
+}
+
+/* (transfer full) (nullable): the oldest message */
 char *
 fake_link_take (FakeLink *self)
 {
-  ChoirFrame *frame;
-  char *text;
+  while (self->messages.length == 0 && self->outbox.n_frames > 0)
+    read_block (self);
 
-  if (self->outbox.n_frames == 0)
-    return NULL;
-
-  frame = choir_outbox_get_frame (&self->outbox, 0);
-  text = read_frame (frame);
-  choir_outbox_consume (&self->outbox, frame->len);
-  self->outbox.flags &= ~CHOIR_OUTBOX_WOKEN;
-
-  return text;
+  return g_queue_pop_head (&self->messages);
 }
 
 void
 fake_link_forget (FakeLink *self)
 {
-  while (self->outbox.n_frames > 0)
+  while (fake_link_get_n_frames (self) > 0)
     g_free (fake_link_take (self));
 }
 

@@ -60,7 +60,9 @@ ChoirSession *fake_link_get_session (FakeLink *self);
 guint fake_link_get_close_code (FakeLink *self);
 const char *fake_link_get_close_reason (FakeLink *self);
 guint fake_link_get_n_overflows (FakeLink *self);
+/* Messages that were taken out of a block, and blocks: none if there is none */
 guint fake_link_get_n_frames (FakeLink *self);
+ChoirOutbox *fake_link_get_outbox (FakeLink *self);
 
 void fake_link_say (FakeLink *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 char *fake_link_take (FakeLink *self);

@@ -186,7 +186,7 @@ save (ChoirDocument *document, const char *label, GError **error)
   guint64 version = 0;
 
   choir_document_save_async (document, label, "alice", NULL, store_result, &result);
-  choir_document_save_finish (document, wait_for (&result), &version, error);
+  choir_document_save_finish (document, wait_for (&result), &version, NULL, error);
 
   return version;
 }

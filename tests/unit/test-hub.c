@@ -256,18 +256,39 @@ test_transient_permission (void)
 {
   g_autoptr (FakeHub) hub = fake_hub_new (NULL);
   g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
-  g_autoptr (FakeLink) reader = fake_link_open (hub, CHOIR_DIALECT_CHOIR, "rita",
-                                                "\"permissions\":[\"document:*:read\"]", NULL);
 
   subscribe (alice, "event:file.ready");
   fake_link_say (alice,
                  "{\"type\":\"chat.typing\",\"payload\":{\"channel\":\"event:file.ready\"}}");
   fake_link_expect_error (alice, "PERMISSION_DENIED");
+  fake_link_say (alice,
+                 "{\"type\":\"cursor.position\",\"payload\":{\"channel\":\"event:file.ready\"}}");
+  fake_link_expect_error (alice, "PERMISSION_DENIED");
+}
 
-  fake_link_forget (reader);
-  subscribe (reader, "document:1");
-  fake_link_say (reader, "{\"type\":\"cursor.position\",\"payload\":{\"channel\":\"document:1\"}}");
-  fake_link_expect_nothing (reader);
+/* Outside documents a cursor is told on as it is, so many times a second */
+static void
+test_transient_cursor (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (NULL);
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) bob = fake_link_join (hub, "bob");
+  static const char message[] =
+    "{\"type\":\"cursor.position\",\"payload\":{\"channel\":\"chat:1\",\"x\":\"<b>\"}}";
+
+  subscribe (alice, "chat:1");
+  subscribe (bob, "chat:1");
+  fake_link_forget (alice);
+  for (guint i = 0; i < 20; i++)
+    {
+      fake_link_say (alice, message);
+      fake_link_expect (bob, "cursor.position", "payload.user_id", "alice", "payload.x",
+                        "&lt;b&gt;", NULL);
+    }
+  fake_link_expect_nothing (alice);
+  fake_link_say (alice, message);
+  fake_link_expect_error (alice, "RATE_LIMIT_EXCEEDED");
+  fake_link_expect_nothing (bob);
 }
 
 static void
@@ -742,6 +763,7 @@ main (int argc, char **argv)
   ADD ("audiences", test_audiences);
   ADD ("transient", test_transient);
   ADD ("transient-permission", test_transient_permission);
+  ADD ("transient-cursor", test_transient_cursor);
   ADD ("recovery", test_recovery);
   ADD ("recovery/age", test_recovery_age);
   ADD ("recovery/budget", test_recovery_budget);

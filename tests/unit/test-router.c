@@ -20,8 +20,8 @@ test_routes (void)
   g_assert_cmpint (entry->route->flags & CHOIR_ROUTE_BEFORE_AUTH, !=, 0);
   g_assert_true (entry->stats == choir_stats_for_type (stats, "ping"));
   g_assert_cmpint (choir_router_lookup (router, "subscribe")->route->flags, ==, 0);
-  g_assert_cmpint (choir_router_lookup (router, "cursor.position")->route->rate_class, ==,
-                   CHOIR_RATE_CURSOR);
+  g_assert_cmpint (choir_router_lookup (router, "document.change")->route->rate_class, ==,
+                   CHOIR_RATE_DOCUMENT);
   g_assert_cmpint (
     choir_router_lookup (router, "chat.message")->route->flags & CHOIR_ROUTE_SANITIZE, !=, 0);
   g_assert_null (choir_router_lookup (router, "no.such"));
