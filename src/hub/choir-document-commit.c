@@ -21,8 +21,10 @@
  * refuses is simply placed again, or answered with the error.
  */
 
-/* Changes stored together */
+/* Changes stored together, and delivered together: one who reads must be able to keep up with a
+ * batch before the next one comes */
 #define BATCH_MAX 256
+#define BATCH_BYTES_MAX (256 * 1024)
 
 /* What may wait for one document */
 #define QUEUE_MAX 4096
@@ -238,10 +240,13 @@ take (ChoirDocument *self,
 static Outcome
 fill_batch (ChoirDocument *self, GPtrArray *batch, ChoirAnswers *answers, guint64 *needed)
 {
-  while (self->queue.length > 0 && batch->len < BATCH_MAX)
+  gsize n_batch = 0;
+
+  while (self->queue.length > 0 && batch->len < BATCH_MAX && n_batch < BATCH_BYTES_MAX)
     {
       ChoirPending *pending = g_queue_pop_head (&self->queue);
       gsize n_bytes = pending->n_bytes;
+      guint n_before = batch->len;
       Outcome outcome;
 
       self->queue_bytes -= n_bytes;
@@ -252,6 +257,9 @@ fill_batch (ChoirDocument *self, GPtrArray *batch, ChoirAnswers *answers, guint6
           self->queue_bytes += n_bytes;
           return outcome;
         }
+
+      if (batch->len > n_before)
+        n_batch += n_bytes;
     }
 
   return TAKEN;
