@@ -415,25 +415,27 @@ test_older (void)
 {
   g_autoptr (FakeHub) fake = fake_hub_new ("[document]\nsnapshot-every=100000");
   ChoirDocument *document = open_document (fake, "a");
-  Outcome outcomes[1500] = { 0 };
+  static Outcome outcomes[4500];
   Outcome outcome;
 
   commit (document, "[\"ab\"]");
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
-    submit_full (document, NULL, CHOIR_VERSION_UNKNOWN, NULL, "[1,\"x\"]", &outcomes[i]);
-  while (outcomes[G_N_ELEMENTS (outcomes) - 1].n_calls == 0)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpuint (choir_document_get_version (document), ==, 1501);
+    {
+      submit_full (document, NULL, CHOIR_VERSION_UNKNOWN, NULL, "[1,\"x\"]", &outcomes[i]);
+      while (i % 500 == 499 && outcomes[i].n_calls == 0)
+        g_main_context_iteration (NULL, TRUE);
+    }
+  g_assert_cmpuint (choir_document_get_version (document), ==, 4501);
   g_assert_cmpuint (choir_document_get_first_in_memory (document), >, 400);
 
   outcome = submit (document, 1, "late", "[2,\"c\"]");
   g_assert_cmpint (outcome.status, ==, CHOIR_CHANGE_COMMITTED);
-  g_assert_cmpuint (outcome.version, ==, 1502);
-  g_assert_cmpuint (choir_rope_get_n_chars (choir_document_get_text (document)), ==, 1503);
+  g_assert_cmpuint (outcome.version, ==, 4502);
+  g_assert_cmpuint (choir_rope_get_n_chars (choir_document_get_text (document)), ==, 4503);
 
   document = reopen (fake, document);
   outcome = submit (document, 0, NULL, "[\"0\"]");
-  g_assert_cmpuint (outcome.version, ==, 1503);
+  g_assert_cmpuint (outcome.version, ==, 4503);
   {
     g_autofree char *text = choir_rope_dup_text (choir_document_get_text (document), NULL);
 
