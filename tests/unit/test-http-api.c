@@ -109,8 +109,7 @@ test_refusals (Fixture *self, gconstpointer data)
       g_auto (Answer) answer = { 0 };
       g_autofree char *whole = NULL;
 
-      g_test_message ("%s %s %s", rows[i].method, rows[i].target,
-                      rows[i].body != NULL ? rows[i].body : "");
+      g_test_message ("%u: %s %s", i, rows[i].method, rows[i].target);
       answer = ask (self, rows[i].method, rows[i].target, rows[i].headers, rows[i].body);
       whole = g_strconcat (answer.head, answer.body, NULL);
       expect_status (&answer, rows[i].status);
