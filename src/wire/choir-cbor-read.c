@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "choir-cbor.h"
+#include "choir-cbor-private.h"
 
 #include <cbor/callbacks.h>
 #include <cbor/streaming.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "choir-error.h"
-#include "choir-json-scanner.h"
+#include "choir-json-plain.h"
 #include "choir-utf8.h"
 
 /*
@@ -47,201 +47,17 @@ typedef enum
 /* Digits of 2^53 and a sign */
 #define INTEGER_SIZE 24
 
-typedef struct
-{
-  guint64 left; /* items, a map's pairs, still to come; if not indefinite */
-  guint8 indefinite;
-  guint8 is_map;
-  guint8 is_message; /* a map in which no key may stand twice */
-  guint8 has_key;    /* a map's key has been read, its value is next */
-  guint8 has_items;
-} Level;
-
-typedef struct
-{
-  gsize at; /* in the text */
-  gsize len;
-} Key;
-
-typedef struct
-{
-  const guint8 *data;
-  gsize len;
-  gsize at; /* of the present item */
-  const ChoirCborLimits *limits;
-  guint max_depth;
-  GString *out;
-  gsize base;           /* what @out held before */
-  const char *expected; /* (nullable) static; set by the first failure */
-  gboolean too_large;
-  gboolean in_text; /* between the pieces of a text string */
-  gsize key_at;     /* of the key read last */
-  gsize key_start;  /* the same in the text */
-  guint depth;
-  Level levels[CHOIR_JSON_DEPTH_MAX];
-  guint n_keys;
-  Key keys[CHOIR_JSON_MEMBERS_MAX]; /* of the message; the gate takes no more of them */
-} Reader;
-
-static gboolean
-fail (Reader *self, const char *expected)
-{
-  if (self->expected == NULL)
-    self->expected = expected;
-
-  return FALSE;
-}
-
-static inline gboolean
-has_failed (const Reader *self)
-{
-  return self->expected != NULL || self->too_large;
-}
-
-static gboolean
-check_room (Reader *self, gsize more)
-{
-  gsize used = self->out->len - self->base;
-
-  if (used > self->limits->max_bytes || more > self->limits->max_bytes - used)
-    self->too_large = TRUE;
-
-  return !self->too_large;
-}
-
-static Level *
-get_level (Reader *self)
-{
-  return self->depth > 0 ? &self->levels[self->depth - 1] : NULL;
-}
-
-/* What is about to begin: a comma before it, or the note that it is a key */
 static void
-begin_item (Reader *self)
+take_word (ChoirCborReader *self, const char *word, gsize len)
 {
-  Level *level = get_level (self);
-
-  if (level == NULL || level->has_key)
-    return;
-
-  if (level->has_items)
-    g_string_append_c (self->out, ',');
-  level->has_items = TRUE;
-  self->key_at = self->at;
-  self->key_start = self->out->len;
-}
-
-/* FALSE if the message had it before */
-static gboolean
-note_key (Reader *self)
-{
-  Key key = { self->key_start, self->out->len - self->key_start };
-
-  for (guint i = 0; i < self->n_keys; i++)
-    if (self->keys[i].len == key.len &&
-        memcmp (self->out->str + self->keys[i].at, self->out->str + key.at, key.len) == 0)
-      return FALSE;
-
-  if (self->n_keys < G_N_ELEMENTS (self->keys))
-    self->keys[self->n_keys++] = key;
-
-  return TRUE;
-}
-
-static void
-end_key (Reader *self, Level *level)
-{
-  if (level->is_message && !note_key (self))
-    {
-      self->at = self->key_at;
-      fail (self, "a key that was not there before");
-      return;
-    }
-
-  level->has_key = TRUE;
-  g_string_append_c (self->out, ':');
-}
-
-static void
-close_level (Reader *self)
-{
-  g_string_append_c (self->out, get_level (self)->is_map ? '}' : ']');
-  self->depth--;
-}
-
-/* An item is complete, and with it perhaps those it stands in */
-static void
-end_item (Reader *self)
-{
-  Level *level;
-
-  while ((level = get_level (self)) != NULL)
-    {
-      if (level->is_map && !level->has_key)
-        {
-          end_key (self, level);
-          return;
-        }
-
-      level->has_key = FALSE;
-      if (level->indefinite || --level->left > 0)
-        return;
-      close_level (self);
-    }
-}
-
-/* A message, or a batch of them, is a map; a batch is an array */
-static gboolean
-is_message (const Reader *self, gboolean is_map)
-{
-  return is_map && (self->depth == 0 || (self->depth == 1 && !self->levels[0].is_map));
-}
-
-static void
-open_level (Reader *self, gboolean is_map, gboolean indefinite, guint64 n_items)
-{
-  /* of each item there must be a byte at least, of a pair two: a wrong length is found before
-   * anything of it is read */
-  gsize behind = (self->len - self->at - 1) / (is_map ? 2 : 1);
-
-  if (self->depth >= self->max_depth)
-    {
-      fail (self, "less nesting");
-      return;
-    }
-  if (!indefinite && n_items > behind)
-    {
-      fail (self, is_map ? "all pairs of the map" : "all items of the array");
-      return;
-    }
-
-  begin_item (self);
-  g_string_append_c (self->out, is_map ? '{' : '[');
-  self->levels[self->depth] = (Level){ .left = n_items,
-                                       .indefinite = indefinite,
-                                       .is_map = is_map,
-                                       .is_message = is_message (self, is_map) };
-  if (self->levels[self->depth].is_message)
-    self->n_keys = 0;
-  self->depth++;
-
-  if (indefinite || n_items > 0)
-    return;
-  close_level (self);
-  end_item (self);
-}
-
-static void
-take_word (Reader *self, const char *word, gsize len)
-{
-  begin_item (self);
+  choir_cbor_reader_begin_item (self);
   g_string_append_len (self->out, word, (gssize) len);
-  end_item (self);
+  choir_cbor_reader_end_item (self);
 }
 
 /* @value means -1 - @value if @negative */
 static void
-take_integer (Reader *self, guint64 value, gboolean negative)
+take_integer (ChoirCborReader *self, guint64 value, gboolean negative)
 {
   char text[INTEGER_SIZE];
   guint at = sizeof text;
@@ -249,7 +65,7 @@ take_integer (Reader *self, guint64 value, gboolean negative)
 
   if (size > INT_MAX_EXACT)
     {
-      fail (self, "an integer within 2^53 either way");
+      choir_cbor_reader_fail (self, "an integer within 2^53 either way");
       return;
     }
 
@@ -265,27 +81,51 @@ take_integer (Reader *self, guint64 value, gboolean negative)
 }
 
 static void
-take_double (Reader *self, double value)
+take_double (ChoirCborReader *self, double value)
 {
   if (!isfinite (value))
     {
-      fail (self, "a finite number");
+      choir_cbor_reader_fail (self, "a finite number");
       return;
     }
 
-  begin_item (self);
+  choir_cbor_reader_begin_item (self);
   choir_json_append_double (self->out, value);
-  end_item (self);
+  choir_cbor_reader_end_item (self);
+}
+
+/* What most strings are: nothing to check in it, nothing to escape */
+static gboolean
+is_plain (const guint8 *data, gsize len)
+{
+  const guint8 *end = data + len;
+  const guint8 *p = choir_json_skip_plain (data, end);
+
+  while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+    p++;
+
+  return p == end;
+}
+
+/* In one go: g_string_append_len() and what it does for a few bytes would be most of the work */
+static void
+append_plain (GString *out, const guint8 *data, gsize len)
+{
+  gsize at = out->len;
+
+  g_string_set_size (out, at + len + 2);
+  out->str[at] = out->str[at + 1 + len] = '"';
+  memcpy (out->str + at + 1, data, len);
 }
 
 static void
-take_text (Reader *self, const guint8 *data, gsize len)
+take_text (ChoirCborReader *self, const guint8 *data, gsize len)
 {
   if (!choir_utf8_validate (data, len))
-    fail (self, "valid UTF-8");
+    choir_cbor_reader_fail (self, "valid UTF-8");
   else if (len > 0 && memchr (data, '\0', len) != NULL)
-    fail (self, "a character other than NUL");
-  else if (check_room (self, len))
+    choir_cbor_reader_fail (self, "a character other than NUL");
+  else if (choir_cbor_reader_check_room (self, len))
     choir_json_append_contents (self->out, (const char *) data, (gssize) len);
 }
 
@@ -318,25 +158,25 @@ double_cb (void *self, double value)
 static void
 text_start_cb (void *user_data)
 {
-  Reader *self = user_data;
+  ChoirCborReader *self = user_data;
 
-  begin_item (self);
+  choir_cbor_reader_begin_item (self);
   g_string_append_c (self->out, '"');
   self->in_text = TRUE;
 }
 
 static void
-text_end (Reader *self)
+text_end (ChoirCborReader *self)
 {
   g_string_append_c (self->out, '"');
   self->in_text = FALSE;
-  end_item (self);
+  choir_cbor_reader_end_item (self);
 }
 
 static void
 text_cb (void *user_data, cbor_data data, size_t len)
 {
-  Reader *self = user_data;
+  ChoirCborReader *self = user_data;
 
   if (self->in_text)
     {
@@ -344,34 +184,42 @@ text_cb (void *user_data, cbor_data data, size_t len)
       return;
     }
 
+  if (is_plain (data, len) && choir_cbor_reader_check_room (self, len))
+    {
+      choir_cbor_reader_begin_item (self);
+      append_plain (self->out, data, len);
+      choir_cbor_reader_end_item (self);
+      return;
+    }
+
   text_start_cb (self);
   take_text (self, data, len);
-  if (!has_failed (self))
+  if (!choir_cbor_reader_has_failed (self))
     text_end (self);
 }
 
 static void
 array_cb (void *self, size_t n_items)
 {
-  open_level (self, FALSE, FALSE, n_items);
+  choir_cbor_reader_open_level (self, FALSE, FALSE, n_items);
 }
 
 static void
 indefinite_array_cb (void *self)
 {
-  open_level (self, FALSE, TRUE, 0);
+  choir_cbor_reader_open_level (self, FALSE, TRUE, 0);
 }
 
 static void
 map_cb (void *self, size_t n_pairs)
 {
-  open_level (self, TRUE, FALSE, n_pairs);
+  choir_cbor_reader_open_level (self, TRUE, FALSE, n_pairs);
 }
 
 static void
 indefinite_map_cb (void *self)
 {
-  open_level (self, TRUE, TRUE, 0);
+  choir_cbor_reader_open_level (self, TRUE, TRUE, 0);
 }
 
 static void
@@ -389,7 +237,7 @@ null_cb (void *self)
 static void
 break_cb (void *user_data)
 {
-  Reader *self = user_data;
+  ChoirCborReader *self = user_data;
 
   if (self->in_text)
     {
@@ -397,8 +245,8 @@ break_cb (void *user_data)
       return;
     }
 
-  close_level (self);
-  end_item (self);
+  choir_cbor_reader_close_level (self);
+  choir_cbor_reader_end_item (self);
 }
 
 static const struct cbor_callbacks callbacks = {
@@ -431,70 +279,71 @@ static const struct cbor_callbacks callbacks = {
 /* Whether an item that begins with @head may stand at this place */
 
 static gboolean
-check_break (Reader *self)
+check_break (ChoirCborReader *self)
 {
-  const Level *level = get_level (self);
+  const ChoirCborLevel *level = choir_cbor_reader_get_level (self);
 
   if (level != NULL && level->has_key)
-    return fail (self, "the key's value");
+    return choir_cbor_reader_fail (self, "the key's value");
 
-  return (level != NULL && level->indefinite) || fail (self, "no end here");
+  return (level != NULL && level->indefinite) || choir_cbor_reader_fail (self, "no end here");
 }
 
 static gboolean
-check_kind (Reader *self, guint8 head)
+check_kind (ChoirCborReader *self, guint8 head)
 {
   Major major = head >> 5;
 
   if (major == MAJOR_BYTES)
-    return fail (self, "no byte string");
+    return choir_cbor_reader_fail (self, "no byte string");
   if (major == MAJOR_TAG)
-    return fail (self, "no tag");
+    return choir_cbor_reader_fail (self, "no tag");
   if (major != MAJOR_SIMPLE || (head >= HEAD_FALSE && head <= HEAD_NULL) ||
       (head >= HEAD_HALF && head <= HEAD_DOUBLE))
     return TRUE;
 
-  return fail (self, "no simple value besides false, true and null");
+  return choir_cbor_reader_fail (self, "no simple value besides false, true and null");
 }
 
 static gboolean
-check_head (Reader *self, guint8 head)
+check_head (ChoirCborReader *self, guint8 head)
 {
-  const Level *level = get_level (self);
+  const ChoirCborLevel *level = choir_cbor_reader_get_level (self);
   Major major = head >> 5;
 
   if (self->in_text)
     return head == HEAD_BREAK || (major == MAJOR_TEXT && head != HEAD_TEXT_INDEFINITE) ||
-           fail (self, "a piece of the text string, or its end");
+           choir_cbor_reader_fail (self, "a piece of the text string, or its end");
   if (level == NULL)
-    return major == MAJOR_MAP || major == MAJOR_ARRAY || fail (self, "a map, or an array of maps");
+    return major == MAJOR_MAP || major == MAJOR_ARRAY ||
+           choir_cbor_reader_fail (self, "a map, or an array of maps");
   if (head == HEAD_BREAK)
     return check_break (self);
   if (level->is_map && !level->has_key)
-    return major == MAJOR_TEXT || fail (self, "a text string as key");
+    return major == MAJOR_TEXT || choir_cbor_reader_fail (self, "a text string as key");
   if (self->depth == 1 && !level->is_map)
-    return major == MAJOR_MAP || fail (self, "a map");
+    return major == MAJOR_MAP || choir_cbor_reader_fail (self, "a map");
 
   return check_kind (self, head);
 }
 
 /* The present item's head, with the contents of a string; moves on behind it */
 static gboolean
-take_head (Reader *self)
+take_head (ChoirCborReader *self)
 {
   struct cbor_decoder_result result;
 
   if (self->at == self->len)
-    return fail (self, "more bytes");
+    return choir_cbor_reader_fail (self, "more bytes");
   if (!check_head (self, self->data[self->at]))
     return FALSE;
 
   result = cbor_stream_decode (self->data + self->at, self->len - self->at, &callbacks, self);
   if (result.status == CBOR_DECODER_NEDATA)
-    return fail (self, "the rest of this item");
+    return choir_cbor_reader_fail (self, "the rest of this item");
   if (result.status != CBOR_DECODER_FINISHED)
-    return fail (self, "a head that CBOR knows");
-  if (has_failed (self) || !check_room (self, 0))
+    return choir_cbor_reader_fail (self, "a head that CBOR knows");
+  if (choir_cbor_reader_has_failed (self) || !choir_cbor_reader_check_room (self, 0))
     return FALSE;
 
   self->at += result.read;
@@ -502,7 +351,7 @@ take_head (Reader *self)
 }
 
 static gboolean
-read_item (Reader *self)
+read_item (ChoirCborReader *self)
 {
   do
     {
@@ -511,11 +360,11 @@ read_item (Reader *self)
     }
   while (self->depth > 0);
 
-  return self->at == self->len || fail (self, "the end of the message");
+  return self->at == self->len || choir_cbor_reader_fail (self, "the end of the message");
 }
 
 static void
-report (const Reader *self, GError **error)
+report (const ChoirCborReader *self, GError **error)
 {
   if (self->too_large)
     g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_TOO_LARGE,
@@ -551,20 +400,15 @@ choir_cbor_read (const guint8 *data,
                  GString *out,
                  GError **error)
 {
-  Reader reader;
+  ChoirCborReader reader;
 
+  memset (&reader, 0, G_STRUCT_OFFSET (ChoirCborReader, levels));
   reader.data = data;
   reader.len = len;
-  reader.at = 0;
   reader.limits = limits;
   reader.max_depth = MIN (limits->max_depth, CHOIR_JSON_DEPTH_MAX);
   reader.out = out;
   reader.base = out->len;
-  reader.expected = NULL;
-  reader.too_large = FALSE;
-  reader.in_text = FALSE;
-  reader.depth = 0;
-  reader.n_keys = 0;
 
   if (read_item (&reader))
     return TRUE;

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "load-cbor.h"
 #include "load-client.h"
 #include "load-stats.h"
 
@@ -136,12 +137,18 @@ record_latency (Load *self, const char *text, gsize len)
 }
 
 static gboolean
+is_choir (Load *self)
+{
+  return self->target.protocol == LOAD_PROTOCOL_CHOIR ||
+         self->target.protocol == LOAD_PROTOCOL_CHOIR_CBOR;
+}
+
+static gboolean
 is_counted (Load *self, const char *text, gsize len)
 {
-  const char *wanted = self->mode == MODE_FANOUT ? "\"" MESSAGE_TYPE "\"" : "\"pong\"";
+  const char *wanted = self->mode == MODE_FANOUT ? MESSAGE_TYPE : "pong";
 
-  return self->target.protocol != LOAD_PROTOCOL_CHOIR ||
-         memmem (text, len, wanted, strlen (wanted)) != NULL;
+  return !is_choir (self) || memmem (text, len, wanted, strlen (wanted)) != NULL;
 }
 
 static gboolean
@@ -389,6 +396,47 @@ get_role (Load *self, guint i)
                                                               : LOAD_ROLE_TALKER;
 }
 
+static void
+append_padding (Load *self, gsize len)
+{
+  for (gsize i = 0; i < len; i++)
+    g_string_append_c (self->message,
+                       "abcdefghijklmnopqrstuvwxyz0123456789 "[self->message->len % 37]);
+}
+
+/* What the same message is in CBOR, with as much padding as JSON of this size has */
+static void
+make_cbor_message (Load *self)
+{
+  gboolean fanout = self->mode == MODE_FANOUT;
+  gsize frame = fanout
+                  ? strlen ("{\"t\":\"@\",\"pad\":\"\"}")
+                  : strlen ("{\"type\":\"ping\",\"payload\":{\"ping_id\":\"@\",\"pad\":\"\"}}");
+  gsize padding = (gsize) MAX (self->size - (int) (frame + STAMP_DIGITS), 0);
+  GString *out = self->message = g_string_new (NULL);
+
+  load_cbor_begin_map (out, 2);
+  load_cbor_append_text (out, "type");
+  load_cbor_append_text (out, fanout ? "publish" : "ping");
+  load_cbor_append_text (out, "payload");
+  if (fanout)
+    {
+      load_cbor_begin_map (out, 3);
+      load_cbor_append_text (out, "channel");
+      load_cbor_append_text (out, self->target.channel);
+      load_cbor_append_text (out, "type");
+      load_cbor_append_text (out, MESSAGE_TYPE);
+      load_cbor_append_text (out, "payload");
+    }
+  load_cbor_begin_map (out, 2);
+  load_cbor_append_text (out, fanout ? "t" : "ping_id");
+  load_cbor_append_text (out, "@0000000000000000");
+  self->stamp = out->len - STAMP_DIGITS;
+  load_cbor_append_text (out, "pad");
+  load_cbor_begin_text (out, padding);
+  append_padding (self, padding);
+}
+
 /* The message in three parts: up to the time, filling up to the size, and what closes it */
 static void
 make_message (Load *self)
@@ -396,10 +444,14 @@ make_message (Load *self)
   gboolean fanout = self->mode == MODE_FANOUT;
   g_autofree char *head = NULL;
   const char *tail = "";
-  gsize begin = 0;
+  gsize begin = 0, taken;
 
   switch (self->target.protocol)
     {
+    case LOAD_PROTOCOL_CHOIR_CBOR:
+      make_cbor_message (self);
+      return;
+
     case LOAD_PROTOCOL_CHOIR:
       head = fanout
                ? g_strdup_printf (
@@ -426,9 +478,8 @@ make_message (Load *self)
   g_string_append (self->message, "0000000000000000");
   if (self->target.protocol == LOAD_PROTOCOL_CHOIR)
     g_string_append (self->message, "\",\"pad\":\"");
-  while (self->message->len - begin + strlen (tail) < (gsize) self->size)
-    g_string_append_c (self->message,
-                       "abcdefghijklmnopqrstuvwxyz0123456789 "[self->message->len % 37]);
+  taken = self->message->len - begin + strlen (tail);
+  append_padding (self, (gsize) self->size - MIN (taken, (gsize) self->size));
   g_string_append (self->message, tail);
 }
 
@@ -492,12 +543,13 @@ static gboolean
 parse_options (Load *self, int *argc, char ***argv, GError **error)
 {
   static const char *const modes[] = { "fanout", "echo", "idle", "connect", NULL };
-  static const char *const protocols[] = { "raw", "choir", "socketio", NULL };
+  static const char *const protocols[] = { "raw", "choir", "choir-cbor", "socketio", NULL };
   g_autofree char *mode = NULL, *protocol = NULL, *pids = NULL, *key = NULL;
   int port = 0, i_mode, i_protocol;
   const GOptionEntry entries[] = {
     { "mode", 'm', 0, G_OPTION_ARG_STRING, &mode, "fanout, echo, idle or connect", "MODE" },
-    { "protocol", 0, 0, G_OPTION_ARG_STRING, &protocol, "raw, choir or socketio", "NAME" },
+    { "protocol", 0, 0, G_OPTION_ARG_STRING, &protocol, "raw, choir, choir-cbor or socketio",
+      "NAME" },
     { "port", 'p', 0, G_OPTION_ARG_INT, &port, "Port on 127.0.0.1", "PORT" },
     { "pid", 'P', 0, G_OPTION_ARG_STRING, &pids, "Processes of the server", "PID,..." },
     { "key", 0, 0, G_OPTION_ARG_FILENAME, &key, "HS256 secret to make tokens with", "FILE" },

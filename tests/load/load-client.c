@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "load-cbor.h"
 #include "load-stats.h"
 #include "load-token.h"
 
@@ -36,6 +37,7 @@
 enum
 {
   OPCODE_TEXT = 1,
+  OPCODE_BINARY = 2,
   OPCODE_CLOSE = 8,
   OPCODE_PING = 9,
   OPCODE_PONG = 10,
@@ -155,26 +157,27 @@ send_frame (LoadClient *client, int opcode, const void *payload, gsize len)
 void
 load_pool_send (LoadPool *self, LoadClient *client, const char *text, gsize len)
 {
-  send_frame (client, OPCODE_TEXT, text, len);
+  send_frame (client,
+              self->target.protocol == LOAD_PROTOCOL_CHOIR_CBOR ? OPCODE_BINARY : OPCODE_TEXT, text,
+              len);
 }
 
 static char *
 make_path (LoadPool *self, LoadClient *client)
 {
   static const char *const roles[] = { "echo", "sub", "pub" };
+  g_autofree char *token = NULL;
 
   if (self->target.protocol == LOAD_PROTOCOL_SOCKETIO)
     return g_strdup_printf ("/socket.io/?EIO=4&transport=websocket&role=%s", roles[client->role]);
-  if (self->target.protocol == LOAD_PROTOCOL_CHOIR && self->target.key != NULL)
-    {
-      g_autofree char *token = load_token_mint (self->target.key, self->n_connected);
+  if (self->target.protocol == LOAD_PROTOCOL_RAW)
+    return g_strconcat ("/", roles[client->role], NULL);
+  if (self->target.key != NULL)
+    token = load_token_mint (self->target.key, self->n_connected);
+  if (self->target.protocol == LOAD_PROTOCOL_CHOIR_CBOR)
+    return g_strconcat ("/ws?dialect=choir-cbor", token != NULL ? "&token=" : NULL, token, NULL);
 
-      return g_strconcat ("/ws?token=", token, NULL);
-    }
-  if (self->target.protocol == LOAD_PROTOCOL_CHOIR)
-    return g_strdup ("/ws");
-
-  return g_strconcat ("/", roles[client->role], NULL);
+  return g_strconcat ("/ws", token != NULL ? "?token=" : NULL, token, NULL);
 }
 
 /* The key is the example of RFC 6455 section 1.3, whose answer the floor knows by heart */
@@ -242,12 +245,46 @@ contains (const char *text, gsize len, const char *wanted)
   return memmem (text, len, wanted, strlen (wanted)) != NULL;
 }
 
+/* (transfer full) */
+static GString *
+make_subscribe (LoadPool *self)
+{
+  GString *out = g_string_new (NULL);
+
+  if (self->target.protocol == LOAD_PROTOCOL_CHOIR)
+    {
+      g_string_printf (out,
+                       "{\"type\":\"subscribe\",\"payload\":{\"channels\":[{\"channel\":\"%s\"}]}}",
+                       self->target.channel);
+      return out;
+    }
+
+  load_cbor_begin_map (out, 2);
+  load_cbor_append_text (out, "type");
+  load_cbor_append_text (out, "subscribe");
+  load_cbor_append_text (out, "payload");
+  load_cbor_begin_map (out, 1);
+  load_cbor_append_text (out, "channel");
+  load_cbor_append_text (out, self->target.channel);
+
+  return out;
+}
+
+/* An error, or a list of rejected channels that is not empty; in CBOR a text of five bytes begins
+ * with an e, and an array of one with 0x81 */
+static gboolean
+is_refusal (const char *text, gsize len)
+{
+  return contains (text, len, "\"error\"") || contains (text, len, "eerror") ||
+         contains (text, len, "\"rejected\":[{") || contains (text, len, "rejected\x81");
+}
+
 static void
 choir_greeting (LoadPool *self, LoadClient *client, const char *text, gsize len)
 {
-  g_autofree char *subscribe = NULL;
+  g_autoptr (GString) subscribe = NULL;
 
-  if (client->state == LOAD_STATE_GREETING && contains (text, len, "\"connection.established\""))
+  if (client->state == LOAD_STATE_GREETING && contains (text, len, "connection.established"))
     {
       if (client->role != LOAD_ROLE_SUBSCRIBER)
         {
@@ -255,16 +292,13 @@ choir_greeting (LoadPool *self, LoadClient *client, const char *text, gsize len)
           return;
         }
       client->state = LOAD_STATE_SUBSCRIBING;
-      subscribe = g_strdup_printf (
-        "{\"type\":\"subscribe\",\"payload\":{\"channels\":[{\"channel\":\"%s\"}]}}",
-        self->target.channel);
-      send_frame (client, OPCODE_TEXT, subscribe, strlen (subscribe));
+      subscribe = make_subscribe (self);
+      load_pool_send (self, client, subscribe->str, subscribe->len);
     }
   else if (client->state == LOAD_STATE_SUBSCRIBING &&
-           contains (text, len, "\"subscription.confirmed\"") &&
-           !contains (text, len, "\"rejected\":[{"))
+           contains (text, len, "subscription.confirmed") && !is_refusal (text, len))
     become_ready (self, client);
-  else if (contains (text, len, "\"error\"") || contains (text, len, "\"rejected\":[{"))
+  else if (is_refusal (text, len))
     {
       g_printerr ("refused: %.*s\n", (int) MIN (len, 400), text);
       client_lost (self, client);
@@ -296,7 +330,7 @@ on_text (LoadPool *self, LoadClient *client, const char *text, gsize len)
 static void
 on_frame (LoadPool *self, LoadClient *client, int opcode, const guint8 *payload, gsize len)
 {
-  if (opcode == OPCODE_TEXT)
+  if (opcode == OPCODE_TEXT || opcode == OPCODE_BINARY)
     on_text (self, client, (const char *) payload, len);
   else if (opcode == OPCODE_PING)
     send_frame (client, OPCODE_PONG, payload, len);

@@ -17,9 +17,10 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  LOAD_PROTOCOL_RAW,      /* text frames as they are: /echo, /sub, /pub */
-  LOAD_PROTOCOL_CHOIR,    /* choir.v1 on /ws, with a token */
-  LOAD_PROTOCOL_SOCKETIO, /* Engine.IO 4 and Socket.IO 5 over WebSocket only */
+  LOAD_PROTOCOL_RAW,        /* text frames as they are: /echo, /sub, /pub */
+  LOAD_PROTOCOL_CHOIR,      /* choir.v1 on /ws, with a token */
+  LOAD_PROTOCOL_CHOIR_CBOR, /* the same in CBOR: choir.v1.cbor */
+  LOAD_PROTOCOL_SOCKETIO,   /* Engine.IO 4 and Socket.IO 5 over WebSocket only */
 } LoadProtocol;
 
 typedef enum

@@ -138,7 +138,7 @@ def run_load(program, server, mode, *options, core=None, protocol=None, timeout=
     protocol = protocol or server.protocol
     command = [program, "--mode", mode, "--protocol", protocol, "--port", str(server.port),
                "--pid", str(server.process.pid), *options]
-    if protocol == "choir":
+    if protocol.startswith("choir"):
         command += server.options
 
     def pin():
