@@ -6,6 +6,7 @@
 
 #include "choir-text-answer.h"
 
+#include "choir-cbor.h"
 #include "choir-clock.h"
 #include "choir-document-room.h"
 #include "choir-error.h"
@@ -25,12 +26,6 @@
 /* Escaped, a character may take six bytes for one, and a frame holds less than 4 GiB */
 #define TEXT_BYTES_MAX (G_MAXUINT32 / 6 - 1024)
 
-/* CBOR, RFC 8949 section 3: major type 3, text, and how its length is written */
-#define CBOR_TEXT 0x60
-#define CBOR_LENGTH_8 24
-#define CBOR_LENGTH_16 25
-#define CBOR_LENGTH_32 26
-
 /* What stands before the mark in CBOR: the head of a text of 24 to 255 bytes */
 #define CBOR_MARK_HEAD 2
 
@@ -38,22 +33,6 @@ static gboolean
 is_binary (ChoirSession *session)
 {
   return choir_dialect_get_table (choir_session_get_dialect (session))->binary;
-}
-
-static void
-append_cbor_head (ChoirFrameBuilder *builder, gsize n_bytes)
-{
-  guint8 head[5];
-  guint n_digits = n_bytes < CBOR_LENGTH_8 ? 0 : n_bytes <= 0xff ? 1 : n_bytes <= 0xffff ? 2 : 4;
-
-  head[0] = (guint8) (CBOR_TEXT | (n_digits == 0   ? n_bytes
-                                   : n_digits == 1 ? CBOR_LENGTH_8
-                                   : n_digits == 2 ? CBOR_LENGTH_16
-                                                   : CBOR_LENGTH_32));
-  for (guint i = 0; i < n_digits; i++)
-    head[n_digits - i] = (guint8) (n_bytes >> (8 * i));
-
-  choir_frame_builder_append (builder, head, 1 + n_digits);
 }
 
 /* In JSON what stands between the quotes, in CBOR the whole item */
@@ -65,7 +44,7 @@ append_text (ChoirFrameBuilder *builder, const ChoirRope *text, gboolean binary)
   gsize n_bytes;
 
   if (binary)
-    append_cbor_head (builder, choir_rope_get_n_bytes (text));
+    choir_cbor_write_text_start (builder, choir_rope_get_n_bytes (text));
 
   choir_rope_iter_init (&iter, text, 0);
   while (choir_rope_iter_next (&iter, &piece, &n_bytes))

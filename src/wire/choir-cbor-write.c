@@ -188,8 +188,7 @@ write_word (Writer *self)
 static void
 append_text (ChoirFrameBuilder *out, const char *text, gsize len)
 {
-  out->len +=
-    cbor_encode_string_start (len, choir_frame_builder_reserve (out, HEAD_MAX + len), HEAD_MAX);
+  choir_cbor_write_text_start (out, len);
   choir_frame_builder_append (out, text, len);
 }
 
@@ -403,4 +402,15 @@ choir_cbor_write_array_start (ChoirFrameBuilder *out, gsize n_items)
 {
   out->len +=
     cbor_encode_array_start (n_items, choir_frame_builder_reserve (out, HEAD_MAX), HEAD_MAX);
+}
+
+/**
+ * choir_cbor_write_text_start:
+ * @out: an initialised builder
+ * @len: how many bytes of valid UTF-8 the caller appends behind it
+ */
+void
+choir_cbor_write_text_start (ChoirFrameBuilder *out, gsize len)
+{
+  out->len += cbor_encode_string_start (len, choir_frame_builder_reserve (out, HEAD_MAX), HEAD_MAX);
 }

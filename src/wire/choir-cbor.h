@@ -37,6 +37,8 @@ gboolean choir_cbor_read (const guint8 *data,
 gboolean choir_cbor_write (ChoirFrameBuilder *out, ChoirSlice json);
 /* What stands before @n_items items that are one array */
 void choir_cbor_write_array_start (ChoirFrameBuilder *out, gsize n_items);
+/* What stands before @len bytes of UTF-8 that are one text */
+void choir_cbor_write_text_start (ChoirFrameBuilder *out, gsize len);
 
 /**
  * choir_cbor_is_map:
