@@ -240,6 +240,70 @@ def test_numbers_that_only_json_may_bring(daemon, fresh):
     assert all(same(a, b) for a, b in zip(numbers, expected)) and len(numbers) == len(expected), numbers
 
 
+# Documents
+
+def open_document(client, name):
+    client.send({'type': 'document.open', 'payload': {'document_id': name}})
+    return client.wait_type('document.opened')['payload']
+
+
+def change(client, name, version, operation):
+    client.send({'type': 'document.change', 'payload': {'document_id': name, 'version': version, 'operation': operation}})
+    return client.wait_type('document.ack')['payload']['version']
+
+
+def test_document_in_both_encodings(daemon, fresh):
+    name = fresh('doc')
+    text, binary = connect(daemon, token=daemon.mint(fresh('t'))), connect_cbor(daemon, daemon.mint(fresh('b')))
+    assert open_document(text, name)['content'] == open_document(binary, name)['content'] == ''
+    assert change(binary, name, 0, ['ü水𐅑\n"x"']) == 1
+    assert text.wait_type('document.change')['payload']['operation'] == ['ü水𐅑\n"x"']
+    assert change(text, name, 1, [3, {'d': 1}, ' ']) == 2
+    heard = binary.wait_for(lambda message: message['type'] == 'document.change')
+    assert heard['payload']['operation'] == [3, {'d': 1}, ' '] or heard['payload']['operation'] == [3, ' ', {'d': 1}]
+    assert open_document(connect_cbor(daemon, daemon.mint(fresh('b'))), name)['content'] == 'ü水𐅑 "x"'
+
+
+@pytest.mark.parametrize('size', [0, 23, 24, 255, 256, 65535, 65536, 65537, 300000])
+def test_documents_of_any_size(daemon, fresh, size):
+    """A large text comes in fragments, shared by all who open it at the time, and not by those of the other encoding."""
+    name, piece = fresh('doc'), 'ü"\n abcdefghijklmnop'
+    content = (piece * (size // 20 + 1)).encode()[:size].decode('utf-8', 'ignore')
+    content += 'x' * (size - len(content.encode()))
+    writer = connect_cbor(daemon, daemon.mint(fresh('w')))
+    open_document(writer, name)
+    version = at = 0
+    while at < len(content):
+        part = content[at:at + 30000]
+        version = change(writer, name, version, [at, part] if at > 0 else [part])
+        at += len(part)
+    for join in (connect_cbor, connect, connect_cbor, connect):
+        with join(daemon, token=daemon.mint(fresh('r'))) as reader:
+            opened = open_document(reader, name)
+            assert opened['content'] == content and opened['version'] == version
+            reader.check_alive()
+
+
+def test_changes_that_leave_together(daemon, fresh):
+    """One frame for each, or an array for who takes that."""
+    name = fresh('doc')
+    writer, one = (connect_cbor(daemon, daemon.mint(fresh('u'))) for _ in range(2))
+    many = connect_cbor(daemon, daemon.mint(fresh('u')), '/ws?batch=1')
+    for client in (writer, one):
+        open_document(client, name)
+    many.send({'type': 'document.open', 'payload': {'document_id': name}})
+    heard = []
+    writer.ws.send_binary(cbor2.dumps([{'type': 'document.change', 'payload': {
+        'document_id': name, 'version': 0, 'operation': [i, 'x'] if i > 0 else ['x']}} for i in range(10)]))
+    while len(heard) < 10:
+        message = many.recv()
+        messages = message if isinstance(message, list) else [message]
+        heard += [message for message in messages if message['type'] == 'document.change']
+    seen = [one.wait_type('document.change') for _ in range(10)]
+    assert [message['payload']['version'] for message in heard] == list(range(1, 11))
+    assert [message['payload'] for message in seen] == [message['payload'] for message in heard]
+
+
 # Batches
 
 def test_batch_in(client):
