@@ -130,32 +130,52 @@ is_in_batch (const GPtrArray *batch, guint64 key_hash)
 }
 
 /* Bytes of the text with the batch applied: at most this, for what is deleted counts one byte a
- * character, until it is the only one, and then exactly */
-static gboolean
-check_size (ChoirDocument *self, const GPtrArray *batch, const ChoirTextOperation *operation)
+ * character */
+static gsize
+estimate_size (ChoirDocument *self, const GPtrArray *batch)
 {
   gsize size = choir_rope_get_n_bytes (self->text);
-  gsize max = self->table->max_size;
-  g_autoptr (ChoirTextOperation) inverse = NULL;
 
   for (guint i = 0; i < batch->len; i++)
     {
-      const ChoirPending *pending = g_ptr_array_index (batch, i);
+      const ChoirTextOperation *operation =
+        ((const ChoirPending *) g_ptr_array_index (batch, i))->revision->operation;
 
-      size += choir_text_operation_get_inserted_bytes (pending->revision->operation);
-      size -= choir_text_operation_get_deleted_chars (pending->revision->operation);
+      size += choir_text_operation_get_inserted_bytes (operation);
+      size -= choir_text_operation_get_deleted_chars (operation);
     }
 
-  size += choir_text_operation_get_inserted_bytes (operation);
-  if (size - choir_text_operation_get_deleted_chars (operation) <= max)
+  return size;
+}
+
+/* Whether the change surely fits behind others: what it deletes is known only when they are there
+ */
+static gboolean
+fits_batch (ChoirDocument *self, const GPtrArray *batch, const ChoirTextOperation *operation)
+{
+  return batch->len == 0 ||
+         estimate_size (self, batch) + choir_text_operation_get_inserted_bytes (operation) <=
+           self->table->max_size;
+}
+
+/* Whether the change fits into the text as it is */
+static gboolean
+fits (ChoirDocument *self, const ChoirTextOperation *operation)
+{
+  gsize size =
+    choir_rope_get_n_bytes (self->text) + choir_text_operation_get_inserted_bytes (operation);
+  gsize n_deleted = choir_text_operation_get_deleted_chars (operation);
+  g_autoptr (ChoirTextOperation) inverse = NULL;
+
+  if (size - n_deleted <= self->table->max_size)
     return TRUE;
 
-  if (batch->len > 0 || choir_text_operation_get_deleted_chars (operation) == 0)
+  if (n_deleted == 0)
     return FALSE;
 
   inverse = choir_text_operation_invert (operation, self->text);
 
-  return size - choir_text_operation_get_inserted_bytes (inverse) <= max;
+  return size - choir_text_operation_get_inserted_bytes (inverse) <= self->table->max_size;
 }
 
 typedef enum
@@ -165,28 +185,22 @@ typedef enum
   FETCH,    /* has to wait for older revisions */
 } Outcome;
 
-static Outcome
+static void
 take_placed (ChoirDocument *self, GPtrArray *batch, ChoirAnswers *answers, ChoirPending *pending)
 {
-  if (check_size (self, batch, pending->revision->operation))
+  if (batch->len > 0 || fits (self, pending->revision->operation))
     {
       g_ptr_array_add (batch, pending);
-      return TAKEN;
+      return;
     }
 
-  if (batch->len > 0)
-    {
-      g_clear_pointer (&pending->revision, choir_revision_unref);
-      return TOO_SOON;
-    }
-
+  /* it has crossed, and will not be there */
+  choir_bridges_remove (&self->bridges, pending->owner);
   choir_answers_refuse_all (answers, self, pending,
                             g_error_new (CHOIR_ERROR, CHOIR_ERROR_TOO_LARGE,
                                          "The document would be larger than %" G_GSIZE_FORMAT
                                          " bytes",
                                          self->table->max_size));
-
-  return TAKEN;
 }
 
 /* @pending is out of the queue; unless %TAKEN it has to go back */
@@ -207,8 +221,11 @@ take (ChoirDocument *self,
     }
 
   version = pending->key_hash != 0 ? choir_history_find_key (&self->history, pending->key_hash) : 0;
+  if (version > 0 && batch->len > 0)
+    return TOO_SOON;
   if (version > 0)
     {
+      choir_document_adopt (self, pending, version);
       choir_answers_add (answers, pending, CHOIR_CHANGE_DUPLICATE, version, NULL);
       return TAKEN;
     }
@@ -222,10 +239,14 @@ take (ChoirDocument *self,
       return TAKEN;
     }
 
+  if (!fits_batch (self, batch, pending->change.operation))
+    return TOO_SOON;
+
   switch (choir_document_place (self, batch, pending, needed, &error))
     {
     case CHOIR_PLACE_DONE:
-      return take_placed (self, batch, answers, pending);
+      take_placed (self, batch, answers, pending);
+      return TAKEN;
 
     case CHOIR_PLACE_NEEDS_OLDER:
       return batch->len > 0 ? TOO_SOON : FETCH;
@@ -347,10 +368,37 @@ drop_duplicate (ChoirDocument *self,
 {
   ChoirPending *pending = g_ptr_array_index (batch, appended->duplicate);
 
+  choir_document_adopt (self, pending, appended->offset);
   choir_answers_add (answers, pending, CHOIR_CHANGE_DUPLICATE, appended->offset, NULL);
   g_ptr_array_set_free_func (batch, NULL);
   g_ptr_array_remove_index (batch, appended->duplicate);
   requeue (self, batch);
+}
+
+static void
+settle_batch (ChoirDocument *self,
+              GPtrArray *batch,
+              const ChoirAppended *appended,
+              ChoirAnswers *answers)
+{
+  choir_bridges_settle (&self->bridges, appended->status == CHOIR_APPEND_STORED);
+
+  switch (appended->status)
+    {
+    case CHOIR_APPEND_STORED:
+      commit (self, batch, appended->epoch, answers);
+      break;
+
+    case CHOIR_APPEND_DUPLICATE:
+      drop_duplicate (self, batch, appended, answers);
+      break;
+
+    case CHOIR_APPEND_CONFLICT:
+    default:
+      /* another node was faster, or an append that was reported as failed had got through */
+      requeue (self, batch);
+      choir_document_fetch_newer (self);
+    }
 }
 
 static void
@@ -372,18 +420,11 @@ appended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!choir_store_append_finish (CHOIR_STORE (source), result, &appended, &error))
     {
       choir_document_log_failure (self, "changes not stored", error);
+      choir_bridges_settle (&self->bridges, FALSE);
       fail_batch (self, batch, &answers);
     }
-  else if (appended.status == CHOIR_APPEND_STORED)
-    commit (self, batch, appended.epoch, &answers);
-  else if (appended.status == CHOIR_APPEND_DUPLICATE)
-    drop_duplicate (self, batch, &appended, &answers);
   else
-    {
-      /* another node was faster, or an append that was reported as failed had got through */
-      requeue (self, batch);
-      choir_document_fetch_newer (self);
-    }
+    settle_batch (self, batch, &appended, &answers);
 
   if (choir_document_wants_snapshot (self))
     choir_document_take_snapshot (self);

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "choir-document-bridge.h"
 #include "choir-document-delivery.h"
 #include "choir-document.h"
 #include "choir-hub.h"
@@ -58,6 +59,7 @@ struct _ChoirDocument
   char *name;                /* (owned): of the channel and the stream */
   ChoirRope *text;           /* (owned) */
   ChoirHistory history;
+  ChoirBridges bridges; /* of sessions that are ahead of their acknowledgements */
   guint64 version;
   guint64 first_stored;     /* oldest revision the store still has */
   guint64 snapshot_version; /* of the newest snapshot */
@@ -147,6 +149,7 @@ ChoirPlace choir_document_place (ChoirDocument *self,
                                  ChoirPending *pending,
                                  guint64 *needed,
                                  GError **error);
+void choir_document_adopt (ChoirDocument *self, const ChoirPending *pending, guint64 version);
 
 /* choir-document-answers.c */
 typedef struct

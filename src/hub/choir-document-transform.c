@@ -13,17 +13,12 @@
 /*
  * A change says on which version it was made. Everything committed since is history it has not
  * seen, and it is transformed past that, one revision at a time: the change is the left side
- * (ottypes; Ellis and Gibbs 1989 for the idea).
- *
- * Only its sender's own changes are different. Whoever sends a second change before the first is
- * acknowledged made it on a text that holds the first one. So where own revisions lie between the
- * base and the present, the way is walked from where the first of them began, with a line of
- * operations, each standing on the ones before it: the own changes as they were sent, and the new
- * one last. A foreign revision is passed along the line, transforming and being transformed; an own
- * revision is the head of the line, and drops out of it.
+ * (ottypes; Ellis and Gibbs 1989 for the idea). Its sender's own changes are different: whoever
+ * sends a second change before the first is acknowledged made it on a text that holds the first.
+ * For those there is the bridge.
  */
 
-/* Some 5 ms */
+/* Components looked at for one change; some 5 ms */
 #define WORK_MAX 1000000
 
 /* Where the present is: behind the revisions of the batch under construction */
@@ -33,20 +28,6 @@ typedef struct
   const GPtrArray *batch;
   guint64 tip;
 } History;
-
-typedef struct
-{
-  const ChoirRevision *own;      /* (nullable): NULL for the new change */
-  ChoirTextOperation *operation; /* (owned) */
-} Place;
-
-typedef struct
-{
-  GArray *places; /* (element-type Place) (owned) */
-  GPtrArray *own; /* (element-type ChoirRevision) (owned): the sender's, oldest first */
-  guint head;
-  guint next_own; /* to join the line */
-} Line;
 
 static const ChoirRevision *
 get_revision (const History *history, guint64 version)
@@ -80,205 +61,6 @@ get_length (const History *history, guint64 version)
   return length;
 }
 
-/* The sender's revisions behind the version from which the line has to be walked, oldest first.
- * @start: (inout): the base of the new change; where to start. Less than what is in memory if older
- * revisions are needed to tell */
-static GPtrArray *
-collect_own (const History *history, guint64 owner, guint64 *start)
-{
-  guint64 first = choir_document_get_first (history->document);
-  GPtrArray *own = g_ptr_array_new ();
-
-  for (guint64 v = history->tip; owner != 0 && v > *start && v >= first; v--)
-    {
-      const ChoirRevision *revision = get_revision (history, v);
-
-      if (revision->owner != owner)
-        continue;
-
-      *start = MIN (*start, revision->base);
-      g_ptr_array_add (own, (gpointer) revision);
-    }
-
-  for (guint i = 0; i < own->len / 2; i++)
-    {
-      gpointer other = own->pdata[i];
-
-      own->pdata[i] = own->pdata[own->len - 1 - i];
-      own->pdata[own->len - 1 - i] = other;
-    }
-
-  return own;
-}
-
-static ChoirTextOperation *
-transform_past (const History *history, const ChoirTextOperation *operation, guint64 base)
-{
-  ChoirTextOperation *moved = choir_text_operation_copy (operation);
-
-  for (guint64 v = base + 1; v <= history->tip; v++)
-    {
-      ChoirTextOperation *next = choir_text_operation_transform (
-        moved, get_revision (history, v)->operation, CHOIR_TEXT_SIDE_LEFT);
-
-      choir_text_operation_free (moved);
-      moved = next;
-    }
-
-  return moved;
-}
-
-static void
-place_clear (gpointer data)
-{
-  Place *self = data;
-
-  g_clear_pointer (&self->operation, choir_text_operation_free);
-}
-
-static void
-line_add (Line *self, const ChoirRevision *own, const ChoirTextOperation *operation)
-{
-  Place place = { own, choir_text_operation_copy (operation) };
-
-  g_array_append_val (self->places, place);
-}
-
-/* The own changes that were made on @version, as they were sent */
-static void
-line_add_own (Line *self, guint64 version)
-{
-  for (; self->next_own < self->own->len; self->next_own++)
-    {
-      const ChoirRevision *revision = g_ptr_array_index (self->own, self->next_own);
-
-      if (revision->base > version)
-        return;
-
-      line_add (self, revision,
-                revision->original != NULL ? revision->original : revision->operation);
-    }
-}
-
-static void
-line_pass (Line *self, const ChoirRevision *revision)
-{
-  g_autoptr (ChoirTextOperation) foreign = choir_text_operation_copy (revision->operation);
-
-  for (guint i = self->head; i < self->places->len; i++)
-    {
-      Place *place = &g_array_index (self->places, Place, i);
-      ChoirTextOperation *moved =
-        choir_text_operation_transform (place->operation, foreign, CHOIR_TEXT_SIDE_LEFT);
-      ChoirTextOperation *rest =
-        choir_text_operation_transform (foreign, place->operation, CHOIR_TEXT_SIDE_RIGHT);
-
-      choir_text_operation_free (place->operation);
-      place->operation = moved;
-      choir_text_operation_free (foreign);
-      foreign = rest;
-    }
-}
-
-static void
-line_advance (Line *self, const ChoirRevision *revision)
-{
-  if (self->head < self->places->len &&
-      g_array_index (self->places, Place, self->head).own == revision)
-    self->head++;
-  else
-    line_pass (self, revision);
-}
-
-/* Code points that those in the line add to the text they stand on */
-static gint64
-line_get_delta (const Line *self)
-{
-  gint64 delta = 0;
-
-  for (guint i = self->head; i < self->places->len; i++)
-    {
-      const ChoirTextOperation *operation = g_array_index (self->places, Place, i).operation;
-
-      delta += (gint64) choir_text_operation_get_inserted_chars (operation) -
-               (gint64) choir_text_operation_get_deleted_chars (operation);
-    }
-
-  return delta;
-}
-
-static void
-line_clear (Line *self)
-{
-  g_clear_pointer (&self->places, g_array_unref);
-  g_clear_pointer (&self->own, g_ptr_array_unref);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Line, line_clear)
-
-static ChoirTextOperation *
-transform_in_line (const History *history,
-                   Line *line,
-                   guint64 start,
-                   const ChoirTextOperation *operation,
-                   guint64 base,
-                   GError **error)
-{
-  for (guint64 v = start; v <= history->tip; v++)
-    {
-      if (v <= base)
-        line_add_own (line, v);
-
-      if (v == base)
-        {
-          gint64 length = get_length (history, base) + line_get_delta (line);
-
-          if (!choir_text_operation_check (operation, (gsize) MAX (length, 0), error))
-            return NULL;
-          line_add (line, NULL, operation);
-        }
-
-      if (v < history->tip)
-        line_advance (line, get_revision (history, v + 1));
-    }
-
-  return g_steal_pointer (&g_array_index (line->places, Place, line->places->len - 1).operation);
-}
-
-/* Components that are looked at while the change is moved: a change of many parts, made long ago,
- * on which others of many parts have followed, must not hold up everybody. Own revisions just drop
- * out of the line */
-static gboolean
-check_work (const History *history,
-            const Line *line,
-            guint64 start,
-            const ChoirTextOperation *operation,
-            GError **error)
-{
-  guint n_parts = choir_text_operation_get_n_components (operation);
-  guint n_passed = 0;
-  guint64 work = 0;
-
-  for (guint64 v = start + 1; v <= history->tip; v++)
-    {
-      const ChoirRevision *revision = get_revision (history, v);
-
-      if (n_passed < line->own->len && g_ptr_array_index (line->own, n_passed) == revision)
-        n_passed++;
-      else
-        work += (guint64) (choir_text_operation_get_n_components (revision->operation) + n_parts) *
-                (line->own->len - n_passed + 1);
-    }
-
-  if (work <= WORK_MAX)
-    return TRUE;
-
-  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
-                       "The change has too many parts for one so far behind");
-
-  return FALSE;
-}
-
 /* How far back the change reaches; FALSE: farther than can be */
 static gboolean
 check_base (ChoirDocument *self, guint64 base, GError **error)
@@ -304,52 +86,74 @@ check_base (ChoirDocument *self, guint64 base, GError **error)
   return TRUE;
 }
 
-/* Whether nobody else has done anything since: then the sender's text is the present one */
 static gboolean
-is_alone (const History *history, guint64 base, guint64 owner)
+check_exact (const History *history, const ChoirPending *pending, guint64 base, GError **error)
 {
-  if (base + 1 < choir_document_get_first (history->document))
-    return base == history->tip;
+  if (!pending->change.exact || base == history->tip)
+    return TRUE;
+
+  g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
+               "The document is no longer at version %" G_GUINT64_FORMAT, base);
+
+  return FALSE;
+}
+
+/* A change of many parts, made long ago, on which others of many parts have followed, must not hold
+ * up everybody */
+static gboolean
+check_work (guint64 work, GError **error)
+{
+  if (work <= WORK_MAX)
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
+                       "The change has too many parts for one so far behind");
+
+  return FALSE;
+}
+
+static gboolean
+check_length (const ChoirTextOperation *operation, gint64 length, GError **error)
+{
+  return choir_text_operation_check (operation, (gsize) MAX (length, 0), error);
+}
+
+static guint64
+get_work (const History *history, const ChoirTextOperation *operation, guint64 base)
+{
+  guint64 work = 0;
 
   for (guint64 v = base + 1; v <= history->tip; v++)
-    if (owner == 0 || get_revision (history, v)->owner != owner)
-      return FALSE;
+    work += choir_text_operation_get_n_components (get_revision (history, v)->operation) +
+            choir_text_operation_get_n_components (operation);
 
-  return TRUE;
+  return work;
 }
 
 static ChoirTextOperation *
-move (const History *history,
-      Line *line,
-      guint64 start,
-      const ChoirPending *pending,
-      guint64 base,
-      GError **error)
+transform_past (const History *history, const ChoirTextOperation *operation, guint64 base)
 {
-  const ChoirTextOperation *operation = pending->change.operation;
-  const ChoirRevision *last = NULL;
+  ChoirTextOperation *moved = choir_text_operation_copy (operation);
 
-  if (line->own->len == 0)
-    return choir_text_operation_check (operation, (gsize) get_length (history, base), error)
-             ? transform_past (history, operation, base)
-             : NULL;
-
-  last = g_ptr_array_index (line->own, line->own->len - 1);
-  if (last->base > base)
+  for (guint64 v = base + 1; v <= history->tip; v++)
     {
-      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
-                           "The version is older than that of the change before");
-      return NULL;
+      ChoirTextOperation *next = choir_text_operation_transform (
+        moved, get_revision (history, v)->operation, CHOIR_TEXT_SIDE_LEFT);
+
+      choir_text_operation_free (moved);
+      moved = next;
     }
 
-  return transform_in_line (history, line, start, operation, base, error);
+  return moved;
 }
 
+/* @base: %CHOIR_VERSION_UNKNOWN if it was moved over a bridge and can't be moved again without */
 static void
 set_revision (ChoirPending *pending, guint64 version, guint64 base, ChoirTextOperation *moved)
 {
   const ChoirChange *change = &pending->change;
-  gboolean differs = pending->owner != 0 && !choir_text_operation_equal (moved, change->operation);
+  gboolean is_kept = pending->owner != 0 && base != CHOIR_VERSION_UNKNOWN &&
+                     !choir_text_operation_equal (moved, change->operation);
   ChoirRevisionParams params = {
     .version = version,
     .base = base,
@@ -360,59 +164,162 @@ set_revision (ChoirPending *pending, guint64 version, guint64 base, ChoirTextOpe
   };
 
   pending->revision = choir_revision_new (
-    &params, moved, differs ? choir_text_operation_copy (change->operation) : NULL);
+    &params, moved, is_kept ? choir_text_operation_copy (change->operation) : NULL);
   pending->revision->key_hash = pending->key_hash;
 }
 
-/* An own change that has been read back from the store is there as it was committed only, and on
- * what its sender made it is no longer known */
-static gboolean
-check_own (const Line *line, GError **error)
+/* The sender knows all it has sent itself */
+static ChoirPlace
+place_plainly (const History *history,
+               ChoirPending *pending,
+               guint64 base,
+               guint64 *needed,
+               GError **error)
 {
-  for (guint i = 0; i < line->own->len; i++)
+  const ChoirTextOperation *operation = pending->change.operation;
+
+  *needed = base;
+  if (base < history->tip && base + 1 < choir_document_get_first (history->document))
+    return CHOIR_PLACE_NEEDS_OLDER;
+
+  if (!check_length (operation, get_length (history, base), error) ||
+      !check_work (get_work (history, operation, base), error))
+    return CHOIR_PLACE_FAILED;
+
+  set_revision (pending, history->tip + 1, base, transform_past (history, operation, base));
+
+  return CHOIR_PLACE_DONE;
+}
+
+/* (nullable): the sender's newest revision behind @base. @is_alone: nobody else has any there */
+static const ChoirRevision *
+find_last_own (const History *history, guint64 base, guint64 owner, gboolean *is_alone)
+{
+  guint64 first = choir_document_get_first (history->document);
+  const ChoirRevision *last = NULL;
+
+  *is_alone = base + 1 >= first;
+
+  for (guint64 v = history->tip; owner != 0 && v > base && v >= first; v--)
     {
-      const ChoirRevision *revision = g_ptr_array_index (line->own, i);
+      const ChoirRevision *revision = get_revision (history, v);
 
-      if (revision->base != CHOIR_VERSION_UNKNOWN)
-        continue;
+      if (revision->owner != owner)
+        *is_alone = FALSE;
+      else if (last == NULL)
+        last = revision;
 
-      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
-                           "Changes of this session have been committed long since");
-      return FALSE;
+      if (last != NULL && !*is_alone)
+        break;
     }
 
-  return TRUE;
+  return last;
+}
+
+/* Up to version @end; the sender's own have crossed already */
+static void
+extend (const History *history, ChoirBridge *bridge, guint64 owner, guint64 end)
+{
+  while (bridge->tip < end)
+    {
+      const ChoirRevision *revision = get_revision (history, bridge->tip + 1);
+
+      choir_bridge_extend (bridge, revision->owner != owner ? revision : NULL);
+    }
+}
+
+/* For the first change whose sender is ahead: the one before it was not, and begins the bridge.
+ * (transfer full) */
+static ChoirBridge *
+build (const History *history, const ChoirRevision *last, guint64 owner)
+{
+  ChoirBridge *bridge = choir_bridge_new (last->base);
+  const ChoirTextOperation *sent = last->original != NULL ? last->original : last->operation;
+
+  extend (history, bridge, owner, last->version - 1);
+  choir_text_operation_free (choir_bridge_cross (bridge, sent));
+  choir_bridge_extend (bridge, NULL);
+  bridge->last = last->version;
+
+  return bridge;
 }
 
 static ChoirPlace
-place_among_others (const History *history,
-                    ChoirPending *pending,
-                    guint64 base,
-                    guint64 *needed,
-                    GError **error)
+ensure_bridge (const History *history,
+               const ChoirRevision *last,
+               const ChoirPending *pending,
+               guint64 base,
+               guint64 *needed,
+               ChoirBridge **out,
+               GError **error)
 {
-  g_auto (Line) line = { 0 };
-  guint64 start = base;
-  ChoirTextOperation *moved;
+  ChoirBridges *bridges = &history->document->bridges;
+  guint64 first = choir_document_get_first (history->document);
 
-  line.places = g_array_new (FALSE, FALSE, sizeof (Place));
-  g_array_set_clear_func (line.places, place_clear);
-  line.own = collect_own (history, pending->owner, &start);
-  if (!check_base (history->document, start, error) || !check_own (&line, error))
+  *out = choir_bridges_find (bridges, pending->owner);
+  if (*out == NULL && last->base != CHOIR_VERSION_UNKNOWN && last->base <= base)
+    {
+      *needed = last->base;
+      if (last->base + 1 < first)
+        return CHOIR_PLACE_NEEDS_OLDER;
+      if (!check_work (get_work (history, pending->change.operation, last->base), error))
+        return CHOIR_PLACE_FAILED;
+
+      *out = build (history, last, pending->owner);
+      choir_bridges_add (bridges, pending->owner, *out);
+    }
+
+  if (*out == NULL || base < (*out)->base)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
+                           "The version is older than that of changes sent before");
+      return CHOIR_PLACE_FAILED;
+    }
+
+  *needed = (*out)->tip;
+
+  return (*out)->tip + 1 < first && (*out)->tip < history->tip ? CHOIR_PLACE_NEEDS_OLDER
+                                                               : CHOIR_PLACE_DONE;
+}
+
+/* The sender is ahead of what it knows */
+static ChoirPlace
+place_over_bridge (const History *history,
+                   const ChoirRevision *last,
+                   ChoirPending *pending,
+                   guint64 base,
+                   guint64 *needed,
+                   GError **error)
+{
+  const ChoirTextOperation *operation = pending->change.operation;
+  gint64 length = get_length (history, history->tip);
+  g_autoptr (ChoirTextOperation) moved = NULL;
+  ChoirBridge *bridge;
+  ChoirPlace place;
+
+  place = ensure_bridge (history, last, pending, base, needed, &bridge, error);
+  if (place != CHOIR_PLACE_DONE)
+    return place;
+
+  choir_bridge_touch (bridge);
+  choir_bridge_shorten (bridge, base);
+  extend (history, bridge, pending->owner, history->tip);
+  if (!check_length (operation, length - choir_bridge_get_delta (bridge), error) ||
+      !check_work (choir_bridge_get_work (bridge, operation), error))
     return CHOIR_PLACE_FAILED;
 
-  *needed = start;
-  if (start + 1 < choir_document_get_first (history->document))
-    return CHOIR_PLACE_NEEDS_OLDER;
+  moved = choir_bridge_cross (bridge, operation);
+  choir_bridge_extend (bridge, NULL);
+  bridge->last = bridge->tip;
 
-  if (!check_work (history, &line, start, pending->change.operation, error))
-    return CHOIR_PLACE_FAILED;
+  /* one who sent another change again than the first time may have crossed the wrong way */
+  if (!check_length (moved, length, error))
+    {
+      choir_bridges_remove (&history->document->bridges, pending->owner);
+      return CHOIR_PLACE_FAILED;
+    }
 
-  moved = move (history, &line, start, pending, base, error);
-  if (moved == NULL)
-    return CHOIR_PLACE_FAILED;
-
-  set_revision (pending, history->tip + 1, base, moved);
+  set_revision (pending, history->tip + 1, CHOIR_VERSION_UNKNOWN, g_steal_pointer (&moved));
 
   return CHOIR_PLACE_DONE;
 }
@@ -437,29 +344,71 @@ choir_document_place (ChoirDocument *self,
 {
   History history = { self, batch, self->version + batch->len };
   guint64 base = pending->change.version;
+  const ChoirBridge *bridge = choir_bridges_find (&self->bridges, pending->owner);
+  const ChoirRevision *last;
+  gboolean is_alone;
 
   if (base == CHOIR_VERSION_UNKNOWN)
     base = self->version;
 
-  if (!check_base (self, base, error))
+  if (!check_base (self, base, error) || !check_exact (&history, pending, base, error))
     return CHOIR_PLACE_FAILED;
 
-  if (pending->change.exact && base != history.tip)
-    {
-      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
-                   "The document is no longer at version %" G_GUINT64_FORMAT, base);
-      return CHOIR_PLACE_FAILED;
-    }
+  last = find_last_own (&history, base, pending->owner, &is_alone);
+  if (bridge != NULL ? bridge->last > base : last != NULL && !is_alone)
+    return place_over_bridge (&history, last, pending, base, needed, error);
 
-  if (!is_alone (&history, base, pending->owner))
-    return place_among_others (&history, pending, base, needed, error);
+  if (bridge != NULL)
+    choir_bridges_remove (&self->bridges, pending->owner);
 
-  if (!choir_text_operation_check (pending->change.operation,
-                                   (gsize) get_length (&history, history.tip), error))
+  if (last == NULL)
+    return place_plainly (&history, pending, base, needed, error);
+
+  /* its sender has done all there is to know about */
+  if (!check_length (pending->change.operation, get_length (&history, history.tip), error))
     return CHOIR_PLACE_FAILED;
 
   set_revision (pending, history.tip + 1, base,
                 choir_text_operation_copy (pending->change.operation));
 
   return CHOIR_PLACE_DONE;
+}
+
+/**
+ * choir_document_adopt:
+ * @self: a document without a batch
+ * @pending: a change that was committed before, by another session of its sender
+ * @version: the version it made
+ *
+ * The text that the sender's next changes were made on holds this one.
+ */
+void
+choir_document_adopt (ChoirDocument *self, const ChoirPending *pending, guint64 version)
+{
+  g_autoptr (GPtrArray) nothing = g_ptr_array_new ();
+  History history = { self, nothing, self->version };
+  guint64 base = pending->change.version;
+  ChoirBridge *bridge = choir_bridges_find (&self->bridges, pending->owner);
+
+  if (pending->owner == 0 || base == CHOIR_VERSION_UNKNOWN || base >= version ||
+      version > self->version)
+    return;
+
+  if (bridge == NULL)
+    {
+      bridge = choir_bridge_new (base);
+      choir_bridges_add (&self->bridges, pending->owner, bridge);
+    }
+  choir_bridge_settle (bridge);
+
+  if (bridge->tip < version && bridge->tip + 1 >= choir_document_get_first (self))
+    {
+      extend (&history, bridge, pending->owner, version - 1);
+      choir_text_operation_free (choir_bridge_cross (bridge, pending->change.operation));
+      choir_bridge_extend (bridge, NULL);
+    }
+  else
+    choir_bridge_reset (bridge, version);
+
+  bridge->last = version;
 }

@@ -21,6 +21,7 @@ choir_document_finalize (GObject *object)
   ChoirDocument *self = CHOIR_DOCUMENT (object);
 
   choir_history_clear (&self->history);
+  choir_bridges_clear (&self->bridges);
   g_queue_clear_full (&self->queue, (GDestroyNotify) choir_pending_free);
   g_clear_pointer (&self->batch, g_ptr_array_unref);
   g_clear_pointer (&self->waiters, g_ptr_array_unref);

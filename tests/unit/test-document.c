@@ -799,7 +799,25 @@ editor_check (Editor *self, ChoirDocument *document)
 }
 
 static void
-run_editors (guint32 seed)
+commit_anyhow (ChoirDocument *document)
+{
+  Outcome outcome = submit (document, CHOIR_VERSION_UNKNOWN, NULL, "[\"!\"]");
+
+  g_assert_cmpint (outcome.status, ==, CHOIR_CHANGE_COMMITTED);
+}
+
+/* What another node does: what waits here has to be placed again */
+static void
+write_elsewhere (FakeHub *fake)
+{
+  ChoirStoreEntry entry = { .user_id = "elsewhere", .data = "[\"N\"]", .len = 5 };
+
+  choir_store_append_async (fake->store, "document:a", CHOIR_STORE_ANY_OFFSET, &entry, 1, NULL,
+                            NULL, NULL);
+}
+
+static void
+run_editors (guint32 seed, gboolean with_other_node)
 {
   g_autoptr (FakeHub) fake = fake_hub_new (NULL);
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
@@ -828,9 +846,14 @@ run_editors (guint32 seed)
         default:
           g_main_context_iteration (NULL, FALSE);
         }
+
+      if (with_other_node && g_rand_int_range (rand, 0, 12) == 0)
+        write_elsewhere (fake);
     }
 
   fake_hub_iterate ();
+  /* so that what was done elsewhere is noticed */
+  commit_anyhow (document);
   g_test_message ("seed %u", seed);
   for (guint i = 0; i < 3; i++)
     editor_check (&editors[i], document);
@@ -849,7 +872,91 @@ static void
 test_convergence (void)
 {
   for (guint32 seed = 1; seed <= 60; seed++)
-    run_editors (seed);
+    run_editors (seed, FALSE);
+}
+
+static void
+test_convergence_of_nodes (void)
+{
+  for (guint32 seed = 1001; seed <= 1060; seed++)
+    run_editors (seed, TRUE);
+}
+
+/* One who types on and on without ever having heard of all of it */
+static void
+test_always_ahead (void)
+{
+  g_autoptr (FakeHub) fake = fake_hub_new (NULL);
+  ChoirDocument *document = open_document (fake, "a");
+  Editor alice = { 0 };
+
+  editor_open (&alice, fake, document, 0);
+  for (guint i = 0; i < 1500; i++)
+    {
+      g_autofree char *json = i == 0 ? g_strdup ("[\"a\"]") : g_strdup_printf ("[%u,\"a\"]", i);
+      ChoirTextOperation *operation = parse (json);
+
+      choir_text_operation_apply (operation, alice.text);
+      g_queue_push_tail (&alice.pending, operation);
+      submit_full (document, fake_link_get_session (alice.link), alice.known, NULL, json, NULL);
+      if (i % 3 == 0)
+        submit_full (document, NULL, CHOIR_VERSION_UNKNOWN, NULL, "[\"b\"]", NULL);
+      if (i % 2 == 0)
+        g_main_context_iteration (NULL, FALSE);
+      while (alice.pending.length > 4 && editor_read (&alice))
+        continue;
+    }
+
+  fake_hub_iterate ();
+  while (editor_read (&alice))
+    continue;
+  g_assert_cmpuint (alice.pending.length, ==, 0);
+  g_assert_cmpint (fake_hub_count (fake, "choir_document_changes", "committed"), ==, 2000);
+  g_assert_cmpint (fake_hub_count (fake, "choir_document_changes", "conflict"), ==, 0);
+  editor_check (&alice, document);
+
+  fake_link_end (alice.link, 1000);
+  g_object_unref (alice.link);
+  choir_rope_free (alice.text);
+  close_document (fake, document);
+}
+
+/* Several in flight, the connection lost, all sent again as they were: what has been committed is
+ * what the new ones stand on */
+static void
+test_sent_again (void)
+{
+  g_autoptr (FakeHub) fake = fake_hub_new (NULL);
+  ChoirDocument *document = open_document (fake, "a");
+  Editor before = { 0 }, after = { 0 };
+  Outcome outcomes[3] = { 0 };
+
+  commit (document, "[\"0123456789\"]");
+  commit (document, "[\"B\"]");
+  editor_open (&before, fake, document, 0);
+  submit_full (document, fake_link_get_session (before.link), 1, "1", "[10,\"x\"]", NULL);
+  submit_full (document, fake_link_get_session (before.link), 1, "2", "[11,\"y\"]", NULL);
+  fake_hub_iterate ();
+  assert_text (document, "B0123456789xy");
+  fake_link_end (before.link, 1006);
+
+  editor_open (&after, fake, document, 0);
+  submit_full (document, fake_link_get_session (after.link), 1, "1", "[10,\"x\"]", &outcomes[0]);
+  submit_full (document, fake_link_get_session (after.link), 1, "2", "[11,\"y\"]", &outcomes[1]);
+  submit_full (document, fake_link_get_session (after.link), 1, "3", "[12,\"z\"]", &outcomes[2]);
+  fake_hub_iterate ();
+  g_assert_cmpint (outcomes[0].status, ==, CHOIR_CHANGE_DUPLICATE);
+  g_assert_cmpint (outcomes[1].status, ==, CHOIR_CHANGE_DUPLICATE);
+  g_assert_cmpuint (outcomes[1].version, ==, 4);
+  g_assert_cmpuint (outcomes[2].n_calls, ==, 0);
+  assert_text (document, "B0123456789xyz");
+
+  fake_link_end (after.link, 1000);
+  g_object_unref (before.link);
+  g_object_unref (after.link);
+  choir_rope_free (before.text);
+  choir_rope_free (after.text);
+  close_document (fake, document);
 }
 
 /* What stands on a change that was refused is refused as well */
@@ -902,6 +1009,9 @@ main (int argc, char **argv)
   g_test_add_func ("/document/save", test_save);
   g_test_add_func ("/document/table", test_table);
   g_test_add_func ("/document/convergence", test_convergence);
+  g_test_add_func ("/document/convergence-of-nodes", test_convergence_of_nodes);
+  g_test_add_func ("/document/always-ahead", test_always_ahead);
+  g_test_add_func ("/document/sent-again", test_sent_again);
   g_test_add_func ("/document/followers", test_followers);
 
   return g_test_run ();
