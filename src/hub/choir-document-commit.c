@@ -32,7 +32,7 @@
 
 /* A delivery costs about a fifth of this for each subscriber; the batches of a document that a
  * crowd has open are kept so far apart that there are fewer and larger ones */
-#define CROWD 16
+#define CROWD 48
 #define PAUSE_PER_SUBSCRIBER_US 20
 #define PAUSE_MAX_US (50 * 1000)
 
