@@ -129,7 +129,7 @@ format_double (double value, char text[NUMBER_SIZE])
     }
 
   if (strpbrk (text, ".e") == NULL)
-    strcat (text, ".0");
+    g_strlcat (text, ".0", NUMBER_SIZE);
 }
 
 /**
