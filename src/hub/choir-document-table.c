@@ -81,16 +81,24 @@ choir_document_table_new (ChoirHub *hub, ChoirStore *store)
   return self;
 }
 
-/* What the store still reports finds documents that nobody has */
+/* What the store still reports finds documents that nobody has; and nobody waits for one */
 static void
 abandon (ChoirDocumentTable *self)
 {
   GHashTableIter iter;
-  gpointer document;
+  gpointer value;
 
   g_hash_table_iter_init (&iter, self->documents);
-  while (g_hash_table_iter_next (&iter, NULL, &document))
-    CHOIR_DOCUMENT (document)->flags |= CHOIR_DOCUMENT_GONE;
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ChoirDocument *document = value;
+      g_autoptr (GPtrArray) waiters = g_steal_pointer (&document->waiters);
+
+      document->flags |= CHOIR_DOCUMENT_GONE;
+      for (guint i = 0; waiters != NULL && i < waiters->len; i++)
+        g_task_return_new_error (g_ptr_array_index (waiters, i), CHOIR_ERROR,
+                                 CHOIR_ERROR_UNAVAILABLE, "The service is stopping");
+    }
 }
 
 void

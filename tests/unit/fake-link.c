@@ -54,7 +54,7 @@ make_verifier (FakeHub *self)
 }
 
 static FakeHub *
-make_hub (const char *settings, gboolean with_users)
+make_hub (const char *settings, gboolean with_users, gboolean with_store)
 {
   FakeHub *self = g_new0 (FakeHub, 1);
   g_autoptr (GError) error = NULL;
@@ -77,7 +77,8 @@ make_hub (const char *settings, gboolean with_users)
                    self->wheel, self->counters, &error);
   g_assert_no_error (error);
   self->store = choir_store_memory_new (64 * 1024 * 1024);
-  choir_hub_set_store (self->hub, self->store);
+  if (with_store)
+    choir_hub_set_store (self->hub, self->store);
 
   return self;
 }
@@ -85,13 +86,20 @@ make_hub (const char *settings, gboolean with_users)
 FakeHub *
 fake_hub_new (const char *settings)
 {
-  return make_hub (settings, FALSE);
+  return make_hub (settings, FALSE, TRUE);
+}
+
+/* One that has no documents */
+FakeHub *
+fake_hub_new_without_store (const char *settings)
+{
+  return make_hub (settings, FALSE, FALSE);
 }
 
 FakeHub *
 fake_hub_new_with_users (const char *settings)
 {
-  return make_hub (settings, TRUE);
+  return make_hub (settings, TRUE, TRUE);
 }
 
 void
@@ -351,6 +359,35 @@ fake_link_join (FakeHub *hub, const char *user_id)
   fake_link_forget (self);
 
   return self;
+}
+
+/* One who may read and change every document, greeted already */
+FakeLink *
+fake_link_edit (FakeHub *hub, ChoirDialectId dialect, const char *user_id)
+{
+  FakeLink *self = fake_link_open (
+    hub, dialect, user_id, "\"permissions\":[\"document:*:read\",\"document:*:write\"]", NULL);
+
+  fake_link_forget (self);
+
+  return self;
+}
+
+/* Opens a document and forgets what it is told about it */
+void
+fake_link_open_document (FakeLink *self, const char *id)
+{
+  guint n = choir_session_get_n_subscriptions (self->session);
+
+  fake_link_say (self, "{\"type\":\"document.open\",\"payload\":{\"%s\":\"%s\"}}",
+                 choir_dialect_get_id (choir_session_get_dialect (self->session)) ==
+                     CHOIR_DIALECT_JDDB
+                   ? "documentId"
+                   : "document_id",
+                 id);
+  fake_hub_iterate ();
+  g_assert_cmpuint (choir_session_get_n_subscriptions (self->session), ==, n + 1);
+  fake_link_forget (self);
 }
 
 /* The connection is gone */

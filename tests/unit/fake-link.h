@@ -34,6 +34,7 @@ typedef struct
 
 FakeHub *fake_hub_new (const char *settings);
 FakeHub *fake_hub_new_with_users (const char *settings);
+FakeHub *fake_hub_new_without_store (const char *settings);
 void fake_hub_free (FakeHub *self);
 gboolean fake_hub_reload (FakeHub *self, const char *settings, GError **error);
 void fake_hub_advance (FakeHub *self, gint64 us);
@@ -55,6 +56,8 @@ FakeLink *fake_link_open (FakeHub *hub,
                           const char *default_channel);
 FakeLink *fake_link_open_guest (FakeHub *hub, ChoirDialectId dialect, const char *id);
 FakeLink *fake_link_join (FakeHub *hub, const char *user_id);
+FakeLink *fake_link_edit (FakeHub *hub, ChoirDialectId dialect, const char *user_id);
+void fake_link_open_document (FakeLink *self, const char *id);
 void fake_link_end (FakeLink *self, guint code);
 ChoirSession *fake_link_get_session (FakeLink *self);
 guint fake_link_get_close_code (FakeLink *self);
