@@ -35,7 +35,7 @@ edit_read (Edit *self)
                         .n_delivered = self->editors.n_delivered };
 }
 
-/* These two return FALSE when something has gone wrong */
+/* These return FALSE when something has gone wrong */
 gboolean
 edit_run_for (Edit *self, double seconds)
 {
@@ -60,6 +60,49 @@ edit_wait_for_open (Edit *self, guint n)
     g_printerr ("Only %u of %u have their document open\n", self->editors.n_open, n);
 
   return self->editors.n_open >= n;
+}
+
+/* Until it is due, and the editor has opened what it was asked to open before */
+static gboolean
+wait_for_turn (Edit *self, const LoadEditor *editor, gint64 due_ns)
+{
+  gint64 deadline_ns = load_now_ns () + EDIT_PREPARE_NS;
+
+  while (load_now_ns () < due_ns || editor->stage == LOAD_STAGE_OPENING ||
+         editor->stage == LOAD_STAGE_WRITING)
+    {
+      gint64 turn_ns = load_now_ns () + EDIT_TURN_NS;
+
+      if (due_ns > load_now_ns ())
+        turn_ns = MIN (turn_ns, due_ns);
+      if (!load_editors_run_until (&self->editors, turn_ns) || load_now_ns () >= deadline_ns)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* All documents, each by as many as there are, in turn. A new one's text is written by the first
+ * who opens it: the others come when it is there. @per_s: 0 as fast as it goes */
+gboolean
+edit_open_all (Edit *self, double per_s)
+{
+  LoadEditors *editors = &self->editors;
+  guint n = MAX (editors->n, editors->n_documents);
+  gint64 begin_ns = load_now_ns ();
+
+  for (guint i = 0; i < n; i++)
+    {
+      LoadEditor *editor = &editors->editors[i % editors->n];
+      gint64 due_ns = per_s > 0 ? begin_ns + (gint64) (i * EDIT_NS_PER_S / per_s) : 0;
+
+      if ((i == editors->n_documents && !edit_wait_for_open (self, i)) ||
+          !wait_for_turn (self, editor, due_ns))
+        return FALSE;
+      load_editors_open (editors, editor, i % editors->n_documents);
+    }
+
+  return edit_wait_for_open (self, n);
 }
 
 static gboolean
@@ -144,7 +187,8 @@ parse_options (Edit *self, int *argc, char ***argv, GError **error)
       "NAME" },
     { "size", 's', 0, G_OPTION_ARG_INT, &self->size, "Characters of a new one", "CHARS" },
     { "window", 'w', 0, G_OPTION_ARG_INT, &self->window, "Changes of an editor in flight", "W" },
-    { "rate", 'r', 0, G_OPTION_ARG_DOUBLE, &self->rate, "Changes a second of an editor", "R" },
+    { "rate", 'r', 0, G_OPTION_ARG_DOUBLE, &self->rate,
+      "Changes of an editor, or openings, a second", "R" },
     { "burst", 'b', 0, G_OPTION_ARG_INT, &self->burst, "Editors that send at a moment", "B" },
     { "changes", 0, 0, G_OPTION_ARG_INT64, &self->n_changes, "Exactly so many changes", "N" },
     { "replace", 0, 0, G_OPTION_ARG_NONE, &self->editors.replace, "Keep the text's length", NULL },

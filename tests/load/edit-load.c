@@ -14,24 +14,6 @@ get_quantile_us (const LoadHistogram *histogram, double q)
   return (double) load_histogram_get_quantile_ns (histogram, q) / EDIT_NS_PER_US;
 }
 
-/* One for each document first, who writes its text; then everybody */
-static gboolean
-open_all (Edit *self)
-{
-  LoadEditors *editors = &self->editors;
-
-  if (!load_editors_connect (editors))
-    return FALSE;
-  for (guint i = 0; i < editors->n; i++)
-    {
-      if (i == editors->n_documents && !edit_wait_for_open (self, i))
-        return FALSE;
-      load_editors_open (editors, &editors->editors[i], i % editors->n_documents);
-    }
-
-  return edit_wait_for_open (self, editors->n) && edit_run_for (self, EDIT_SETTLE_S);
-}
-
 static gboolean
 may_send (Edit *self)
 {
@@ -163,7 +145,8 @@ edit_measure_load (gpointer user_data)
 
   if (!paced)
     self->editors.acknowledged = acknowledged_cb;
-  if (!open_all (self))
+  if (!load_editors_connect (&self->editors) || !edit_open_all (self, 0) ||
+      !edit_run_for (self, EDIT_SETTLE_S))
     return FALSE;
   self->sending = TRUE;
   self->next_due_ns = load_now_ns ();

@@ -121,16 +121,7 @@ edit_measure_open (gpointer user_data)
   return editor->length >= (gsize) self->size;
 }
 
-/* One document after the other, each client its share; all stay open */
-static void
-held_cb (LoadEditors *editors, LoadEditor *editor, gpointer user_data)
-{
-  guint next = editor->document + editors->n;
-
-  if (next < editors->n_documents)
-    load_editors_open (editors, editor, next);
-}
-
+/* One document after the other, each client its share */
 static void
 let_go_cb (LoadEditors *editors, LoadEditor *editor, gpointer user_data)
 {
@@ -164,15 +155,12 @@ edit_measure_hold (gpointer user_data)
   gint64 before_kib, present_kib, open_kib, closed_kib;
   EditReading begin, end;
 
-  editors->opened = held_cb;
   before_kib = load_server_get_rss_kib (&self->server);
   if (!load_editors_connect (editors) || !edit_run_for (self, self->idle))
     return FALSE;
   present_kib = load_server_get_rss_kib (&self->server);
   begin = edit_read (self);
-  for (guint i = 0; i < editors->n; i++)
-    load_editors_open (editors, &editors->editors[i], i % editors->n_documents);
-  if (!edit_wait_for_open (self, n_open))
+  if (!edit_open_all (self, self->rate))
     return FALSE;
   end = edit_read (self);
   if (!edit_run_for (self, self->idle))

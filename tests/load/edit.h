@@ -32,7 +32,7 @@ typedef struct
   int window;
   int burst;
   gint64 n_changes; /* 0: for as long as it lasts */
-  double rate;      /* of one editor; 0: as fast as changes are acknowledged */
+  double rate;      /* of one editor, or of openings; 0: as fast as it goes */
   double seconds;
   double warmup;
   double idle;
@@ -60,6 +60,7 @@ typedef struct
 EditReading edit_read (Edit *self);
 gboolean edit_run_for (Edit *self, double seconds);
 gboolean edit_wait_for_open (Edit *self, guint n);
+gboolean edit_open_all (Edit *self, double per_s);
 
 /* The modes. Each prints its figures; FALSE if they can't be trusted */
 gboolean edit_measure_load (gpointer self);

@@ -34,8 +34,11 @@
 #define SOURCE_ADDRESSES 8
 #define FIRST_SOURCE_ADDRESS 0x7f000002u
 
+#define FRAME_FIN 0x80
+
 enum
 {
+  OPCODE_CONTINUATION = 0,
   OPCODE_TEXT = 1,
   OPCODE_BINARY = 2,
   OPCODE_CLOSE = 8,
@@ -97,6 +100,7 @@ load_pool_close (LoadPool *self, LoadClient *client)
   client->state = LOAD_STATE_CLOSED;
   client->n_partial = 0;
   g_clear_pointer (&client->partial, g_free);
+  g_clear_pointer (&client->fragments, g_byte_array_unref);
 }
 
 static void
@@ -350,6 +354,22 @@ on_frame (LoadPool *self, LoadClient *client, int opcode, const guint8 *payload,
     }
 }
 
+/* A part of a message, or its end (RFC 6455 section 5.4) */
+static void
+on_fragment (LoadPool *self, LoadClient *client, int head, const guint8 *payload, gsize len)
+{
+  g_autoptr (GByteArray) whole = NULL;
+
+  if (client->fragments == NULL)
+    client->fragments = g_byte_array_new ();
+  g_byte_array_append (client->fragments, payload, (guint) len);
+  if ((head & FRAME_FIN) == 0)
+    return;
+
+  whole = g_steal_pointer (&client->fragments);
+  on_text (self, client, (const char *) whole->data, whole->len);
+}
+
 /* The length of the server frame at @bytes; 0 if it is not all there */
 static gsize
 frame_length (const guint8 *bytes, gsize n, gsize *head)
@@ -383,7 +403,10 @@ on_frames (LoadPool *self, LoadClient *client, const guint8 *bytes, gsize n)
       const guint8 *frame = bytes + taken;
 
       taken += whole;
-      on_frame (self, client, frame[0] & 15, frame + head, whole - head);
+      if ((frame[0] & FRAME_FIN) == 0 || (frame[0] & 15) == OPCODE_CONTINUATION)
+        on_fragment (self, client, frame[0], frame + head, whole - head);
+      else
+        on_frame (self, client, frame[0] & 15, frame + head, whole - head);
     }
 
   return taken;

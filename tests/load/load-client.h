@@ -2,8 +2,7 @@
  *
  * A pool holds the connections and turns bytes into ready clients and text messages; what to send
  * and what to count is its owner's business, through the handlers. RFC 6455 as far as a
- * well-behaved server needs it: no extension is offered, fragments are not put together, frames are
- * masked with one fixed key.
+ * well-behaved server needs it: no extension is offered, frames are masked with one fixed key.
  *
  * SPDX-FileCopyrightText: Copyright © the Choir contributors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -53,6 +52,7 @@ typedef struct
   gint64 sent_ns;
   guint8 *partial; /* (owned) (nullable), the beginning of a frame or of the handshake's answer */
   gsize n_partial;
+  GByteArray *fragments; /* (owned) (nullable): of a message whose end is still to come */
 } LoadClient;
 
 typedef struct
