@@ -85,6 +85,7 @@ struct _ChoirDocumentTable
   ChoirStore *store;     /* (owned) */
   GHashTable *documents; /* (element-type utf8 ChoirDocument) (owned): keys are the documents' */
   GPtrArray *due;        /* (element-type ChoirDocument) (owned) */
+  gint64 next_due_us;    /* g_get_monotonic_time(): of the first of them */
   GSource *source;       /* (owned) */
   GTask *close_task;     /* (owned) (nullable) */
   gsize history_bytes;   /* of all documents */

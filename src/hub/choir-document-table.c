@@ -13,12 +13,40 @@
 /* Parts of one operation: what a client would hardly make by itself, and a paste does not need */
 #define MAX_COMPONENTS 5000
 
-/* Wakes when the first of the documents in @due has something to do */
+/* Ready when the first of the documents in @due has something to do. By asking, not by a ready
+ * time: GLib wakes the loop whenever one is set */
 typedef struct
 {
   GSource source;
   ChoirDocumentTable *table; /* borrowed */
 } PumpSource;
+
+static gboolean
+pump_prepare (GSource *source, int *timeout_ms)
+{
+  const ChoirDocumentTable *self = ((PumpSource *) source)->table;
+  gint64 wait_us;
+
+  *timeout_ms = -1;
+  if (self->due->len == 0)
+    return FALSE;
+
+  wait_us = self->next_due_us - g_get_monotonic_time ();
+  if (wait_us <= 0)
+    return TRUE;
+
+  *timeout_ms = (int) ((wait_us + 999) / 1000);
+
+  return FALSE;
+}
+
+static gboolean
+pump_check (GSource *source)
+{
+  const ChoirDocumentTable *self = ((PumpSource *) source)->table;
+
+  return self->due->len > 0 && self->next_due_us <= g_get_monotonic_time ();
+}
 
 static gboolean
 pump_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
@@ -28,7 +56,7 @@ pump_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   gint64 now_us = g_get_monotonic_time ();
 
   self->due = g_ptr_array_new_with_free_func (g_object_unref);
-  g_source_set_ready_time (source, -1);
+  self->next_due_us = G_MAXINT64;
 
   for (guint i = 0; i < due->len; i++)
     {
@@ -44,7 +72,7 @@ pump_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs pump_funcs = { NULL, NULL, pump_dispatch, NULL };
+static GSourceFuncs pump_funcs = { pump_prepare, pump_check, pump_dispatch, NULL };
 
 static void
 writable_cb (ChoirStore *store, GParamSpec *pspec, gpointer user_data)
@@ -70,6 +98,7 @@ choir_document_table_new (ChoirHub *hub, ChoirStore *store)
   self->store = g_object_ref (store);
   self->documents = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->due = g_ptr_array_new_with_free_func (g_object_unref);
+  self->next_due_us = G_MAXINT64;
   self->source = g_source_new (&pump_funcs, sizeof (PumpSource));
   ((PumpSource *) self->source)->table = self;
   g_source_set_static_name (self->source, "documents");
@@ -180,7 +209,6 @@ void
 choir_document_schedule (ChoirDocument *self, gint64 due_us)
 {
   ChoirDocumentTable *table = self->table;
-  gint64 ready_us = g_source_get_ready_time (table->source);
 
   if (!(self->flags & CHOIR_DOCUMENT_DUE))
     {
@@ -188,8 +216,7 @@ choir_document_schedule (ChoirDocument *self, gint64 due_us)
       g_ptr_array_add (table->due, g_object_ref (self));
     }
 
-  if (ready_us < 0 || due_us < ready_us)
-    g_source_set_ready_time (table->source, MAX (due_us, 0));
+  table->next_due_us = MIN (table->next_due_us, due_us);
 }
 
 static gboolean

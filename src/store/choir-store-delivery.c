@@ -16,7 +16,7 @@ struct _ChoirStoreDelivery
 
   GMutex lock;
   ChoirStoreNews news;
-  gboolean woken; /* the loop knows that there is something */
+  int woken; /* (atomic): the loop knows that there is something; set with the lock held */
 };
 
 /* Before the loop sleeps */
@@ -28,7 +28,13 @@ delivery_prepare (GSource *source, int *timeout_ms)
   *timeout_ms = -1;
   self->flush (self->user_data);
 
-  return FALSE;
+  return g_atomic_int_get (&self->woken);
+}
+
+static gboolean
+delivery_check (GSource *source)
+{
+  return g_atomic_int_get (&((ChoirStoreDelivery *) source)->woken);
 }
 
 static gboolean
@@ -38,10 +44,9 @@ delivery_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   ChoirStoreNews news;
 
   g_mutex_lock (&self->lock);
-  g_source_set_ready_time (source, -1);
   news = self->news;
   self->news = (ChoirStoreNews){ 0 };
-  self->woken = FALSE;
+  g_atomic_int_set (&self->woken, FALSE);
   g_mutex_unlock (&self->lock);
 
   self->deliver (&news, self->user_data);
@@ -70,7 +75,8 @@ delivery_finalize (GSource *source)
 ChoirStoreDelivery *
 choir_store_delivery_new (ChoirStoreFlushFunc flush, ChoirStoreNewsFunc news, gpointer user_data)
 {
-  static GSourceFuncs funcs = { delivery_prepare, NULL, delivery_dispatch, delivery_finalize };
+  static GSourceFuncs funcs = { delivery_prepare, delivery_check, delivery_dispatch,
+                                delivery_finalize };
   ChoirStoreDelivery *self = (ChoirStoreDelivery *) g_source_new (&funcs, sizeof *self);
 
   self->flush = flush;
@@ -95,15 +101,18 @@ choir_store_delivery_free (ChoirStoreDelivery *self)
   g_source_unref (&self->source);
 }
 
-/* With the lock held */
+/* With the lock held, which is given back. Not by a ready time: GLib would wake the loop once more
+ * when it is taken back */
 static void
 wake (ChoirStoreDelivery *self)
 {
-  if (self->woken)
-    return;
+  gboolean was_woken = g_atomic_int_get (&self->woken);
 
-  self->woken = TRUE;
-  g_source_set_ready_time (&self->source, 0);
+  g_atomic_int_set (&self->woken, TRUE);
+  g_mutex_unlock (&self->lock);
+
+  if (!was_woken)
+    g_main_context_wakeup (g_source_get_context (&self->source));
 }
 
 /**
@@ -120,7 +129,6 @@ choir_store_delivery_push (ChoirStoreDelivery *self, ChoirStoreRequests *answere
   g_mutex_lock (&self->lock);
   choir_store_requests_join (&self->news.answered, answered);
   wake (self);
-  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -140,7 +148,6 @@ choir_store_delivery_set_writable (ChoirStoreDelivery *self, gboolean writable, 
   g_free (self->news.reason);
   self->news.reason = g_strdup (reason);
   wake (self);
-  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -155,5 +162,4 @@ choir_store_delivery_end (ChoirStoreDelivery *self)
   g_mutex_lock (&self->lock);
   self->news.n_ended++;
   wake (self);
-  g_mutex_unlock (&self->lock);
 }
