@@ -18,6 +18,15 @@
  * of the last one */
 #define SHORT_PLACES 15
 #define SHORT_MAX 1e15
+/* Likewise with more digits */
+#define MANY_MIN 1e-5
+#define MANY_MAX 1e15
+#define DIGITS_MAX 24
+
+/* The mantissa of those, as 53 bits */
+#define POWER_OF_TWO (G_GUINT64_CONSTANT (1) << 52)
+
+__extension__ typedef unsigned __int128 Wide;
 
 /**
  * choir_json_append_contents:
@@ -115,6 +124,73 @@ format_short (double value, char text[NUMBER_SIZE])
   return FALSE;
 }
 
+static Wide
+power_of_ten (guint n)
+{
+  Wide power = 1;
+
+  while (n-- > 0)
+    power *= 10;
+
+  return power;
+}
+
+/* @digits of the last decimal place, of which there are @places, without the zeroes at the end */
+static void
+write_decimal (gboolean negative, guint64 digits, guint places, char text[NUMBER_SIZE])
+{
+  char buffer[DIGITS_MAX + 1];
+  gsize n;
+
+  for (; digits % 10 == 0 && places > 1; places--)
+    digits /= 10;
+  n = (gsize) g_snprintf (buffer, sizeof buffer, "%0*" G_GUINT64_FORMAT, (int) places + 1, digits);
+  g_snprintf (text, NUMBER_SIZE, "%s%.*s.%s", negative ? "-" : "", (int) (n - places), buffer,
+              buffer + n - places);
+}
+
+/* 15 to 17 digits, as few as bring @value back: it is m / 2^s, so with k places more it is m * 10^k
+ * / 2^s, for which 128 bits suffice between these borders. Whatever is nearer to it than half the
+ * distance to the next double, 10^k / 2 in the same units, is read as @value */
+static gboolean
+format_many (double value, char text[NUMBER_SIZE])
+{
+  double size = fabs (value);
+  double ten = 1e13;
+  int exponent;
+  guint64 mantissa = (guint64) (frexp (size, &exponent) * 0x1p53);
+  guint shift = (guint) (53 - exponent);
+  guint places = 1;
+
+  if (size < MANY_MIN || size >= MANY_MAX)
+    return FALSE;
+
+  /* so many that there are 15 digits; one in any case */
+  while (size < ten)
+    {
+      ten /= 10;
+      places++;
+    }
+
+  for (guint n_more = 0; n_more <= 2; n_more++)
+    {
+      Wide power = power_of_ten (places + n_more);
+      Wide scaled = mantissa * power;
+      Wide digits = (scaled + ((Wide) 1 << (shift - 1))) >> shift;
+      Wide rounded = digits << shift;
+      Wide error = rounded > scaled ? rounded - scaled : scaled - rounded;
+
+      /* the doubles below a power of two are twice as close */
+      if (error * (mantissa == POWER_OF_TWO ? 4 : 2) >= power)
+        continue;
+
+      write_decimal (signbit (value) != 0, (guint64) digits, places + n_more, text);
+      return TRUE;
+    }
+
+  return FALSE;
+}
+
 /* The shortest of printf()'s texts that means @value, and can be seen to be no integer */
 static void
 format_double (double value, char text[NUMBER_SIZE])
@@ -147,7 +223,7 @@ choir_json_append_double (GString *out, double value)
 
   g_return_if_fail (isfinite (value));
 
-  if (!format_short (value, text))
+  if (!format_short (value, text) && !format_many (value, text))
     format_double (value, text);
   g_string_append (out, text);
 }

@@ -680,6 +680,61 @@ test_random_doubles (void)
   numbers_clear (&numbers);
 }
 
+/* Without the zeroes at both ends, and the exponent */
+static guint
+count_digits (const char *text)
+{
+  guint n = 0;
+  guint n_zeroes = 0;
+
+  for (; *text != '\0' && *text != 'e'; text++)
+    if (*text == '0' && n > 0)
+      n_zeroes++;
+    else if (*text >= '1' && *text <= '9')
+      {
+        n += n_zeroes + 1;
+        n_zeroes = 0;
+      }
+
+  return n;
+}
+
+/* Of the sizes that measurements have: written without printf(), in as few digits as it would take
+ */
+static void
+test_measurements (void)
+{
+  Numbers numbers;
+
+  numbers_init (&numbers);
+  for (guint i = 0; i < 40000; i++)
+    {
+      double value =
+        ldexp (1 + g_rand_double (numbers.rand), g_rand_int_range (numbers.rand, -20, 54));
+      char expected[32];
+
+      /* powers of two, whose neighbours are not equally far away, and what is next to them */
+      if (i % 8 == 0)
+        value =
+          ldexp (1, g_rand_int_range (numbers.rand, -20, 54)) * (1 + (double) (i % 3) * 0x1p-52);
+      g_string_truncate (numbers.text, 0);
+      choir_json_append_double (numbers.text, value);
+      g_assert_true (
+        choir_json_gate_check (numbers.text->str, numbers.text->len, &json_limits, NULL, NULL));
+      g_assert_nonnull (strpbrk (numbers.text->str, ".e"));
+      for (int digits = 15; digits <= 17; digits++)
+        {
+          g_snprintf (expected, sizeof expected, "%.*e", digits - 1, value);
+          if (g_ascii_strtod (expected, NULL) <= value && g_ascii_strtod (expected, NULL) >= value)
+            break;
+        }
+      g_assert_cmpuint (count_digits (numbers.text->str), <=, count_digits (expected));
+      value = g_ascii_strtod (numbers.text->str, NULL) - value;
+      g_assert_true (value <= 0 && value >= 0);
+    }
+  numbers_clear (&numbers);
+}
+
 /* What people write has few digits, and must come back with as few */
 static void
 test_short_decimals (void)
@@ -956,6 +1011,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cbor/all-halves", test_all_halves);
   g_test_add_func ("/cbor/random-singles", test_random_singles);
   g_test_add_func ("/cbor/random-doubles", test_random_doubles);
+  g_test_add_func ("/cbor/measurements", test_measurements);
   g_test_add_func ("/cbor/short-decimals", test_short_decimals);
   g_test_add_func ("/cbor/strings-written", test_strings_written);
   g_test_add_func ("/cbor/long-containers", test_long_containers);
