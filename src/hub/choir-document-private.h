@@ -89,6 +89,8 @@ struct _ChoirDocumentTable
   GSource *source;       /* (owned) */
   GTask *close_task;     /* (owned) (nullable) */
   gsize history_bytes;   /* of all documents */
+  gsize forgotten_bytes; /* of those that have left memory lately */
+  ChoirTimer trim_timer;
   gsize max_size;
   guint64 horizon;
   guint64 snapshot_every;

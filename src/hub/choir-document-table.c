@@ -6,12 +6,19 @@
 
 #include "choir-document-private.h"
 
+#include "choir-container.h"
 #include "choir-error.h"
 #include "choir-log.h"
 #include "choir-names.h"
 
+#include <malloc.h>
+
 /* Parts of one operation: what a client would hardly make by itself, and a paste does not need */
 #define MAX_COMPONENTS 5000
+
+/* So much has to leave memory for it to be worth the time to look for what has become free */
+#define TRIM_BYTES (4 * 1024 * 1024)
+#define TRIM_US (5 * G_USEC_PER_SEC)
 
 /* Ready when the first of the documents in @due has something to do. By asking, not by a ready
  * time: GLib wakes the loop whenever one is set */
@@ -134,6 +141,7 @@ void
 choir_document_table_free (ChoirDocumentTable *self)
 {
   abandon (self);
+  choir_timer_disarm (&self->trim_timer);
   g_signal_handlers_disconnect_by_func (self->store, writable_cb, self);
   g_source_destroy (self->source);
   g_source_unref (self->source);
@@ -228,6 +236,31 @@ is_busy (const ChoirDocument *self)
   return (self->flags & busy) || self->queue.length > 0;
 }
 
+/* What many small blocks have become free in between others goes back to the system only when asked
+ */
+static void
+trim_cb (ChoirTimer *timer)
+{
+  ChoirDocumentTable *self = CHOIR_CONTAINER_OF (timer, ChoirDocumentTable, trim_timer);
+
+  self->forgotten_bytes = 0;
+#ifdef __GLIBC__
+  malloc_trim (0);
+#endif
+}
+
+static void
+note_forgotten (ChoirDocument *self)
+{
+  ChoirDocumentTable *table = self->table;
+
+  if (self->text != NULL)
+    table->forgotten_bytes += choir_document_get_memory (self);
+
+  if (table->forgotten_bytes >= TRIM_BYTES && !choir_timer_is_armed (&table->trim_timer))
+    choir_timer_wheel_arm (choir_hub_get_wheel (table->hub), &table->trim_timer, TRIM_US, trim_cb);
+}
+
 static void
 check_closed (ChoirDocumentTable *self)
 {
@@ -244,6 +277,7 @@ forget (ChoirDocument *self)
   ChoirDocumentTable *table = self->table;
 
   self->flags |= CHOIR_DOCUMENT_GONE;
+  note_forgotten (self);
   table->history_bytes -= self->history.n_bytes;
   *choir_hub_get_stats (table->hub)->documents_open -= 1;
   g_hash_table_remove (table->documents, choir_document_get_id (self));
