@@ -80,6 +80,24 @@ def test_laws():
         then = ot.random_operation(rng, len(after_a))
         assert ot.apply(text, ot.compose(a, then)) == ot.apply(after_a, then), (text, a, then)
         assert ot.apply(after_a, ot.invert(a, text)) == text, (text, a)
-        assert ot.apply(text, ot.from_steps(ot.to_steps(a))) == after_a, (text, a)
         assert ot.input_length(a) <= len(text)
     assert n_tied > N_RANDOM // 10
+
+
+def test_steps():
+    """Written from left to right, others' steps can be dealt with one by one, or as one operation: what is moved past them is
+    one's own, and that is the left side."""
+    rng = random.Random(2011)
+    n_reordered = 0
+    for _ in range(N_RANDOM):
+        text = ot.random_text(rng, rng.randrange(20))
+        a, b = ot.random_operation(rng, len(text)), ot.random_operation(rng, len(text))
+        steps = ot.to_steps(a)
+        assert ot.read_steps(steps) == a
+        assert ot.apply(text, ot.compose_steps(steps)) == ot.apply(text, a), (text, a)
+        n_reordered += ot.compose_steps(steps) != a
+        moved, after = b, ot.apply(text, a)
+        for step in steps:
+            moved = ot.transform(moved, ot.step_to_operation(step), 'left')
+        assert ot.apply(after, moved) == ot.apply(after, ot.transform(b, a, 'left')), (text, a, b)
+    assert n_reordered > N_RANDOM // 20

@@ -148,8 +148,7 @@ class Jddb(Dialect):
     name = 'jddb'
     subprotocol = 'choir.v1.jddb'
     codes = None
-    # document.open belongs to a version that serves documents
-    first_type = 'user.presence'
+    first_type = 'document.open'
     ping = ({'type': 'ping', 'payload': {'pingId': 'p1'}, 'metadata': {}}, 'pong')
     document = 'test-doc'
 
@@ -180,8 +179,8 @@ class Jddb(Dialect):
         return message.get('type') in ('error', 'system.error')
 
     def authenticate(self, client, token):
-        presence = client.wait_type(self.first_type)['payload']
-        assert presence['event'] == 'state' and isinstance(presence['members'], list), presence
+        state = client.wait_type(self.first_type)['payload']
+        assert isinstance(state['content'], str) and isinstance(state['members'], list), state
 
 
 class Reviewpoint(Dialect):

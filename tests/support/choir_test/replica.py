@@ -32,16 +32,16 @@ class Replica:
     `history[v]` is the operation that made version v, for all v this replica has come by."""
 
     def __init__(self):
+        self.pending = deque()
         self.reset('', 0)
 
     def reset(self, text, version):
         """Starts from a text that was given, and forgets the rest. Returns the changes that are lost by that."""
-        lost = list(getattr(self, 'pending', ()))
+        lost = list(self.pending)
         self.text = text
         self.version = version
         self.pending = deque()
         self.history = {}
-        self.acknowledged = {}
         return lost
 
     def edit(self, operation):
@@ -80,7 +80,6 @@ class Replica:
             raise Diverged(f'version {version} is {operation!r}, expected {change.operation!r}')
         self._advance(version, change.operation)
         self.pending.popleft()
-        self.acknowledged[change.change_id] = version
         return change
 
     def texts(self, first_version, first_text):

@@ -246,6 +246,7 @@ def deletion(position, length):
 # The other form: steps with positions, each acting on the result of the one before
 
 def to_steps(operation):
+    """From left to right."""
     out, at = [], 0
     for part in operation:
         if type(part) is int:
@@ -258,17 +259,41 @@ def to_steps(operation):
     return out
 
 
-def from_steps(steps):
+def step_to_operation(step):
+    kind = step['operation']
+    if kind == 'insert':
+        return insertion(step['position'], step['content'])
+    if kind == 'delete':
+        return deletion(step['position'], step['length'])
+    if kind != 'retain':
+        raise ValueError(f'{kind!r} in {step!r}')
+    return []
+
+
+def compose_steps(steps):
+    """What steps mean that somebody sends. What is inserted where something has just been deleted stands before that."""
     out = []
     for step in steps:
-        kind = step['operation']
-        if kind == 'insert':
-            out = compose(out, insertion(step['position'], step['content']))
-        elif kind == 'delete':
-            out = compose(out, deletion(step['position'], step['length']))
-        elif kind != 'retain':
-            raise ValueError(f'{kind!r} in {steps!r}')
+        out = compose(out, step_to_operation(step))
     return out
+
+
+def read_steps(steps):
+    """The operation that to_steps() makes these of, or the like of it."""
+    out, at = Builder(), 0
+    for step in steps:
+        if step['operation'] == 'retain':
+            continue
+        if step['position'] < at:
+            raise ValueError(f'not from left to right: {steps!r}')
+        out.keep(step['position'] - at)
+        at = step['position']
+        if step['operation'] == 'insert':
+            out.insert(step['content'])
+            at += len(step['content'])
+        else:
+            out.delete(step['length'])
+    return out.end()
 
 
 # Chance. A short alphabet meets itself often; the rest is what is easily counted wrong: four bytes of UTF-8, a pair of
