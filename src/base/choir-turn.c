@@ -45,16 +45,30 @@ run (ChoirTurn *self)
   g_ptr_array_set_size (tasks, 0);
 }
 
+/* By asking, not by a ready time: GLib wakes the loop whenever one is set */
+static gboolean
+turn_check (GSource *source)
+{
+  return ((TurnSource *) source)->turn->waiting->len > 0;
+}
+
+static gboolean
+turn_prepare (GSource *source, int *timeout_ms)
+{
+  *timeout_ms = -1;
+
+  return turn_check (source);
+}
+
 static gboolean
 turn_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
-  g_source_set_ready_time (source, -1);
   run (((TurnSource *) source)->turn);
 
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs turn_funcs = { NULL, NULL, turn_dispatch, NULL, NULL, NULL };
+static GSourceFuncs turn_funcs = { turn_prepare, turn_check, turn_dispatch, NULL, NULL, NULL };
 
 /**
  * choir_turn_new:
@@ -106,9 +120,6 @@ choir_turn_ask (ChoirTurn *self, ChoirTurnTask *task, ChoirTurnFunc func)
 {
   if (task->turn != NULL)
     return;
-
-  if (self->waiting->len == 0)
-    g_source_set_ready_time (self->source, 0);
 
   task->turn = self;
   task->func = func;
