@@ -164,13 +164,16 @@ run_requeued (ChoirReactor *self)
              self->requeued.n * sizeof *self->requeued.items);
 }
 
-/* More has come for one that has not read all there was: its turn is still to come, and it gets no
- * second one before the others' first */
-static gboolean
-is_waiting (const ChoirWatch *watch, guint32 events)
+/* More has come for one that has not read all there was: its turn to read is still to come, and it
+ * gets no second one before the others' first. But that the socket takes bytes again is said only
+ * once */
+static guint32
+get_due_events (const ChoirWatch *watch, guint32 events)
 {
-  return (watch->state & CHOIR_WATCH_REQUEUED) != 0 &&
-         (events & ~(guint32) (EPOLLIN | EPOLLOUT)) == 0;
+  if (!(watch->state & CHOIR_WATCH_REQUEUED) || (events & ~(guint32) (EPOLLIN | EPOLLOUT)) != 0)
+    return events;
+
+  return events & EPOLLOUT;
 }
 
 static gboolean
@@ -186,9 +189,11 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
     {
       ChoirWatch *watch = self->events[i].data.ptr;
 
+      guint32 events = get_due_events (watch, self->events[i].events);
+
       /* killed by an earlier event of this very batch; its memory stays until the turn's end */
-      if (!(watch->state & CHOIR_WATCH_DEAD) && !is_waiting (watch, self->events[i].events))
-        watch->funcs->ready (watch, self->events[i].events);
+      if (!(watch->state & CHOIR_WATCH_DEAD) && events != 0)
+        watch->funcs->ready (watch, events);
     }
 
   if (self->requeued.n > 0)

@@ -275,6 +275,26 @@ test_modify (Fixture *self, gconstpointer data)
   kill_item (a);
 }
 
+/* One that has yet to read does not read earlier because more has come, but learns at once that it
+ * can write */
+static void
+test_writable_while_requeued (Fixture *self, gconstpointer data)
+{
+  Item *a = item_new (self, 'a');
+
+  poke (a);
+  choir_reactor_requeue (self->reactor, &a->watch);
+  iterate ();
+  g_assert_cmpstr (self->log->str, ==, "qa ");
+
+  g_string_truncate (self->log, 0);
+  g_assert_true (choir_reactor_modify (self->reactor, &a->watch, EPOLLIN | EPOLLOUT | EPOLLET));
+  choir_reactor_requeue (self->reactor, &a->watch);
+  iterate ();
+  g_assert_cmpstr (self->log->str, ==, "ra qa ");
+  kill_item (a);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -289,6 +309,7 @@ main (int argc, char **argv)
   ADD ("kill-in-reap", 0, test_kill_in_reap);
   ADD ("many-flushes", 0, test_many_flushes);
   ADD ("modify", 0, test_modify);
+  ADD ("writable-while-requeued", 0, test_writable_while_requeued);
 
   return g_test_run ();
 }
