@@ -273,6 +273,20 @@ def test_a_change_id_is_applied_once(daemon, document, user):
     assert again.state(document)[0] == 4
 
 
+def test_changes_sent_again_stand_on_one_another_as_before(daemon, document, user):
+    """The connection broke, and what was sent over it gets through after all, when the next one is already open."""
+    before, after = Talker(daemon, user), Talker(daemon, user)
+    before.open(document)
+    before.change(document, ['zz'])
+    after.open(document)
+    assert before.change(document, ['ab'], change_id='p1', version=1) == 2
+    for change_id, operation in (('p1', ['ab']), ('p2', [1, 'X']), ('p3', [3, 'Y'])):
+        after.send({'type': 'document.change', 'payload': {
+            'document_id': document, 'version': 1, 'change_id': change_id, 'operation': operation}})
+    assert [after.wait_type('document.ack')['payload']['version'] for _ in range(3)] == [2, 3, 4]
+    assert before.state(document) == (4, 'aXbYzz')
+
+
 def test_a_client_id_tells_senders_of_one_user_apart(daemon, document, user):
     one, two, one_again = [Talker(daemon, user, target=f'/ws?dialect=choir&client_id={name}') for name in 'aba']
     for talker in (one, two, one_again):
