@@ -92,10 +92,13 @@ make_operations (ChoirDocumentRequest *request)
     {
       const ChoirRevision *revision = find_revision (request, v);
 
-      if (revision == NULL || list->len > budget)
+      if (revision == NULL ||
+          list->len + choir_text_operation_get_size (revision->operation) > budget)
         return NULL;
       append_operation (request, revision, list);
     }
+  if (list->len > budget)
+    return NULL;
   g_string_append_c (list, ']');
 
   return g_steal_pointer (&list);

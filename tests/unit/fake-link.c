@@ -390,6 +390,52 @@ fake_link_open_document (FakeLink *self, const char *id)
   fake_link_forget (self);
 }
 
+/* Says something that can be told from other answers, and waits until it is answered */
+void
+fake_link_ask (FakeLink *self, const char *type, const char *payload)
+{
+  fake_link_say (self, "{\"type\":\"%s\",\"correlation_id\":\"q\",\"payload\":%s}", type, payload);
+  fake_hub_iterate ();
+}
+
+/* Asks for what it is refused */
+void
+fake_link_refuse (FakeLink *self, const char *type, const char *payload, const char *code)
+{
+  fake_link_ask (self, type, payload);
+  fake_link_expect (self, "error", "payload.code", code, "payload.original_type", type,
+                    "correlation_id", "q", NULL);
+  fake_link_expect_nothing (self);
+}
+
+/* Changes the only document it has open */
+void
+fake_link_change (FakeLink *self, const char *operation)
+{
+  fake_link_say (self, "{\"type\":\"document.change\",\"payload\":{\"operation\":%s}}", operation);
+  fake_hub_iterate ();
+}
+
+/* The same, with nothing left to read */
+void
+fake_link_write (FakeLink *self, const char *operation)
+{
+  fake_link_change (self, operation);
+  fake_link_expect (self, "document.ack", NULL);
+}
+
+ChoirDocument *
+fake_hub_find_document (FakeHub *self, const char *id)
+{
+  return choir_document_table_find (choir_hub_get_documents (self->hub), id);
+}
+
+guint
+fake_hub_count_open (FakeHub *self)
+{
+  return choir_document_table_get_n_open (choir_hub_get_documents (self->hub));
+}
+
 /* The connection is gone */
 void
 fake_link_end (FakeLink *self, guint code)

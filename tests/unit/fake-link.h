@@ -41,6 +41,8 @@ void fake_hub_advance (FakeHub *self, gint64 us);
 void fake_hub_iterate (void);
 char *fake_hub_mint (FakeHub *self, const char *user_id, const char *more_claims);
 gint64 fake_hub_count (FakeHub *self, const char *name, const char *label);
+ChoirDocument *fake_hub_find_document (FakeHub *self, const char *id);
+guint fake_hub_count_open (FakeHub *self);
 guint fake_hub_publish (FakeHub *self, const char *channel, const char *type, const char *payload);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FakeHub, fake_hub_free)
 
@@ -68,6 +70,10 @@ guint fake_link_get_n_frames (FakeLink *self);
 ChoirOutbox *fake_link_get_outbox (FakeLink *self);
 
 void fake_link_say (FakeLink *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+void fake_link_ask (FakeLink *self, const char *type, const char *payload);
+void fake_link_refuse (FakeLink *self, const char *type, const char *payload, const char *code);
+void fake_link_change (FakeLink *self, const char *operation);
+void fake_link_write (FakeLink *self, const char *operation);
 char *fake_link_take (FakeLink *self);
 void fake_link_forget (FakeLink *self);
 char *fake_link_read (const char *json, const char *path);
