@@ -45,14 +45,20 @@ def check_past(reader, document, texts):
         assert reader.at(document, version) == text, version
 
 
-@pytest.mark.parametrize('seed,dialects,windows', [
-    (1, ['choir'] * 8, [64] * 8),
-    (2, ['choir'] * 8, [1] * 8),
-    (3, ['choir', 'jddb'] * 4, [1, 64, 3, 64, 64, 1, 8, 200]),
-], ids=['pipelined', 'one-at-a-time', 'both-dialects'])
-def test_eight_editors(daemon, document, seed, dialects, windows):
+BATCHED = {'query': '&batch=1'}
+DEFLATED = {'extensions': 'permessage-deflate'}
+
+
+@pytest.mark.parametrize('seed,dialects,windows,options', [
+    (1, ['choir'] * 8, [64] * 8, [{}] * 8),
+    (2, ['choir'] * 8, [1] * 8, [{}] * 8),
+    (3, ['choir', 'jddb'] * 4, [1, 64, 3, 64, 64, 1, 8, 200], [{}] * 8),
+    (4, ['choir', 'jddb'] * 4, [8] * 8, [{}, {}, BATCHED, BATCHED, DEFLATED, DEFLATED, {**BATCHED, **DEFLATED}, {}]),
+], ids=['pipelined', 'one-at-a-time', 'both-dialects', 'batched-and-deflated'])
+def test_eight_editors(daemon, document, seed, dialects, windows, options):
     rng = random.Random(seed)
-    editors = [editor(daemon, document, dialect=dialect, window=window) for dialect, window in zip(dialects, windows)]
+    editors = [editor(daemon, document, dialect=dialect, window=window, **how)
+               for dialect, window, how in zip(dialects, windows, options)]
     open_all(editors, daemon.address)
     type_at_random(rng, editors, N_EDITS)
     text = converge(editors)
@@ -63,6 +69,7 @@ def test_eight_editors(daemon, document, seed, dialects, windows):
     check_past(reader, document, texts)
 
     # and once more from the disk
+    assert any(one.n_arrays for one in editors) is (BATCHED in options)
     for one in editors:
         one.drop()
     reader.close()

@@ -114,7 +114,9 @@ def burst(crowd, n_acknowledged):
 
 def test_killed_at_random_moments(tmp_path):
     rng = random.Random(50)
-    daemon = start_in(tmp_path)
+    # so that some of these moments are in the middle of it
+    snapshots = {'document.snapshot-every': '20'}
+    daemon = start_in(tmp_path, **snapshots)
     crowd = Crowd(daemon, rng)
     crowd.open(daemon)
     crowd.fill(crowd.editors[0], 500)
@@ -128,7 +130,7 @@ def test_killed_at_random_moments(tmp_path):
         crowd.wait_lost()
         assert daemon.complaints() == []
         n_uncertain += sum(one.n_in_flight() for one in crowd.editors)
-        daemon = start_in(tmp_path)
+        daemon = start_in(tmp_path, **snapshots)
         crowd.open(daemon)
         assert len({one.epoch for one in crowd.editors}) == 1
         check_duplicate(daemon, crowd)
@@ -319,7 +321,7 @@ def test_torn_log(tmp_path, torn, kind):
     directory, version, least, texts = torn
     log = (directory / 'choir.db-wal').read_bytes()
     rng = random.Random(kind)
-    for i in range(4):
+    for i in range(10):
         place = tmp_path / f'{i}'
         copy_files(directory, place, ['choir.db', 'hs256.key', *(['choir.db-shm'] if i % 2 else [])])
         (place / 'choir.db-wal').write_bytes(damage(rng, kind, log, least))

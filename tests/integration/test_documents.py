@@ -6,9 +6,10 @@ import datetime
 
 import pytest
 
-from choir_test import Daemon, Timeout
+from choir_test import Daemon, RawWs, Timeout
 from choir_test import text_unicode as ot
 from document_client import CONFIG, SETTINGS, Talker, fill, figure, get_document, wait_until
+from library_client import knock
 
 MEMBER = {'user_id', 'session_id', 'user_name', 'color', 'is_active', 'last_activity', 'position', 'selection'}
 COLD = 'Ein Bär 🐻 sagt: \u201eGrüß Gott\u201c\n漢字\n'
@@ -497,12 +498,49 @@ def test_the_only_open_document_need_not_be_named(daemon, fresh):
     assert ann.state(document) == (1, 'x') and ann.state(other) == (0, '')
 
 
-def test_the_end_point_names_the_document(daemon, document):
+def test_the_end_point_opens_the_document(daemon, document):
     ann = Talker(daemon, target=f'/ws/document/{document}?dialect=choir')
-    ann.ask('ping')
-    ann.get('document.open', 'document.opened')
+    opened = ann.recv()
+    assert opened['type'] == 'document.opened' and opened['payload']['document_id'] == document, opened
     assert ann.get('document.change', 'document.ack', operation=['x'])['version'] == 1
     assert ann.state(document) == (1, 'x')
+
+
+def test_the_end_point_lets_nobody_in_who_may_not_read(daemon, document):
+    target = f'/ws/document/{document}?dialect=choir'
+    token = daemon.mint('eve', ('document:another:read',))
+    assert knock(daemon, f'{target}&token={token}').status == 403
+    # whose token comes later, learns it later
+    ws = RawWs.open(daemon.address, target)
+    ws.send_json({'type': 'auth', 'payload': {'token': token}})
+    assert ws.recv_close(skip_data=True) == (1008, 'Unauthorized')
+
+
+def test_whoever_loses_the_permission_loses_the_document(daemon, document):
+    ann, bob = Talker(daemon), Talker(daemon)
+    ann.open(document)
+    bob.open(document)
+    ann.heard()
+    bob.get('auth', 'auth.ok', token=daemon.mint(bob.user_id, ('document:another:read',)))
+    closed, = bob.heard('document.closed')
+    assert closed['payload']['document_id'] == document and closed['payload']['reason'], closed
+    assert ann.heard()[0]['payload']['event'] == 'user_left'
+    ann.change(document, ['x'])
+    assert bob.heard() == []
+    bob.refused('NOT_SUBSCRIBED', 'document.change', document_id=document, operation=['y'])
+
+
+def test_coming_back_in_one_step(daemon, document):
+    ann, bob = Talker(daemon), Talker(daemon)
+    ann.open(document)
+    for i in range(3):
+        ann.change(document, [f'{i}'])
+    epoch = ann.open(document)['epoch']
+    back = bob.get('session.reconnect', 'sync.response', document_id=document, last_version=1, epoch=epoch)
+    assert back['version'] == 3 and [change['operation'] for change in back['operations']] == [['1'], ['2']], back
+    assert set(by_user(back['members'])) == {ann.user_id, bob.user_id}
+    assert bob.change(document, ['x'], version=3) == 4
+    assert ann.heard('user.presence')[0]['payload']['event'] == 'user_joined'
 
 
 # From the disk

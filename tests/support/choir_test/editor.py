@@ -106,14 +106,17 @@ class Editor:
     """`window`: how many changes may be on their way at once. `foreign_left`: how many changes of others may still be
     taken in; what comes behind waits in the inbox (None: all). `refusals`: errors this editor is ready for, e.g. {'UNAVAILABLE'}:
     with a window of 1 the change stays pending, to be sent again by retry(); with more, nobody knows what those behind it
-    were taken for, and retry() begins anew with the text as it is then. What was not acknowledged is in `lost`."""
+    were taken for, and retry() begins anew with the text as it is then. What was not acknowledged is in `lost`. `query` is
+    added to the address, `&batch=1` for instance; `extensions` are offered."""
 
-    def __init__(self, document, token, dialect='choir', window=64, client_id=None, refusals=()):
+    def __init__(self, document, token, dialect='choir', window=64, client_id=None, refusals=(), query='', extensions=None):
         self.document = document
         self.token = token
         self.form = FORMS[dialect]
         self.dialect = dialect
         self.window = window
+        self.query = query if client_id is None else f'{query}&client_id={client_id}'
+        self.extensions = extensions
         self.client_id = client_id
         self.refusals = frozenset(refusals)
         self.replica = Replica()
@@ -124,6 +127,7 @@ class Editor:
         self.session_id = None
         self.n_refused = 0
         self.n_recognised = 0
+        self.n_arrays = 0
         # in this connection or in one before
         self.acknowledged = {}
         self.lost = []
@@ -170,10 +174,8 @@ class Editor:
         """Connects and asks for the document. What is pending from before is sent again when it is open."""
         self._forget_connection()
         self._again = len(self.replica.pending)
-        target = self.form.target(self.token, self.document)
-        if self.client_id is not None:
-            target += f'&client_id={self.client_id}'
-        self.ws = RawWs.open(address, target)
+        target = self.form.target(self.token, self.document) + self.query
+        self.ws = RawWs.open(address, target, extensions=self.extensions)
         if self.dialect == 'choir':
             self._ask_to_open()
         return self
@@ -270,6 +272,7 @@ class Editor:
             if opcode != TEXT:
                 raise Violation(f'opcode {opcode}, not a text')
             found = json.loads(body)
+            self.n_arrays += isinstance(found, list)
             self.inbox.extend(found if isinstance(found, list) else [found])
 
     def step(self):
