@@ -205,7 +205,8 @@ receive (Fixture *self)
     }
 }
 
-/* (transfer full) (nullable): the next frame: "t:text", "9:ping", "8:1000 reason" */
+/* (transfer full) (nullable): the next frame: "t:text", "9:ping", "8:1000 reason"; "t>" and "0>" if
+ * more of the message follows */
 static char *
 next_frame (Fixture *self)
 {
@@ -219,7 +220,6 @@ next_frame (Fixture *self)
   if (self->received->len < 2)
     return NULL;
 
-  g_assert_cmpuint (data[0] & FIN, ==, FIN);
   opcode = data[0] & 0xf;
   len = data[1];
   if (len == 126)
@@ -239,8 +239,8 @@ next_frame (Fixture *self)
     text =
       g_strdup_printf ("8:%d %.*s", (data[at] << 8) | data[at + 1], (int) len - 2, data + at + 2);
   else
-    text = g_strdup_printf ("%c:%.*s", opcode == CHOIR_OPCODE_TEXT ? 't' : '0' + opcode, (int) len,
-                            (const char *) data + at);
+    text = g_strdup_printf ("%c%c%.*s", opcode == CHOIR_OPCODE_TEXT ? 't' : '0' + opcode,
+                            (data[0] & FIN) != 0 ? ':' : '>', (int) len, (const char *) data + at);
   g_byte_array_remove_range (self->received, 0, at + len);
 
   return text;
@@ -669,6 +669,48 @@ push_item (Fixture *self, const char *item)
   choir_outbox_push (self->outbox, frame);
 }
 
+static void
+push_joined (Fixture *self)
+{
+  g_autoptr (ChoirFrame) one = choir_frame_new (CHOIR_OPCODE_TEXT, "{\"j\":1}", 7);
+  g_autoptr (ChoirFrame) two = choir_frame_new (CHOIR_OPCODE_TEXT, "{\"j\":2}", 7);
+  ChoirFrame *const frames[] = { one, two };
+  g_autoptr (ChoirFrame) joined = choir_frame_new_joined (frames, G_N_ELEMENTS (frames));
+
+  choir_outbox_push (self->outbox, joined);
+}
+
+/* Several frames in one block, and the parts of a message, stay what they are; and who makes such
+ * blocks is told what this client takes */
+static void
+test_batching_blocks (Fixture *self, gconstpointer data)
+{
+  g_autoptr (ChoirFrame) first = choir_frame_new_fragment (CHOIR_OPCODE_TEXT, FALSE, "{\"p\"", 4);
+  g_autoptr (ChoirFrame) last =
+    choir_frame_new_fragment (CHOIR_OPCODE_CONTINUATION, TRUE, ":1}", 3);
+
+  start (self, TRUE);
+  g_assert_true ((self->outbox->flags & CHOIR_OUTBOX_BATCHES) != 0);
+  push_text (self, "{}");
+  push_joined (self);
+  push_text (self, "{}");
+  push_text (self, "{}");
+  choir_outbox_push (self->outbox, first);
+  choir_outbox_push (self->outbox, last);
+  push_text (self, "{}");
+  iterate ();
+  expect (self, "t:{}");
+  expect (self, "t:{\"j\":1}");
+  expect (self, "t:{\"j\":2}");
+  expect (self, "t:[{},{}]");
+  expect (self, "t>{\"p\"");
+  expect (self, "0::1}");
+  expect (self, "t:{}");
+
+  choir_connection_set_batching (self->connection, FALSE);
+  g_assert_false ((self->outbox->flags & CHOIR_OUTBOX_BATCHES) != 0);
+}
+
 /* Maps become one array; what is no map is left alone */
 static void
 test_batching_binary (Fixture *self, gconstpointer data)
@@ -827,6 +869,7 @@ main (int argc, char **argv)
   ADD ("back-pressure", test_back_pressure);
   ADD_UNSTARTED ("batching", test_batching);
   ADD_UNSTARTED ("batching/binary", test_batching_binary);
+  ADD_UNSTARTED ("batching/blocks", test_batching_blocks);
   ADD_UNSTARTED ("batching/blocked", test_batching_blocked);
   ADD_UNSTARTED ("batching/delay", test_batch_delay);
   ADD_UNSTARTED ("batching/delay-full", test_batch_delay_full);

@@ -77,6 +77,7 @@ test_parse (void)
   assert_slice (envelope.correlation_id, "c\\n1");
   assert_slice (envelope.channel, "chat:42");
   assert_slice (envelope.payload, "{\"content\":\"<b>\"}");
+  assert_slice (envelope.metadata, "{}");
   g_assert_cmpint (envelope.payload_flags, ==, CHOIR_JSON_HAS_MARKUP);
   /* spliced on as it came */
   g_assert_true (envelope.payload.data > text && envelope.payload.data < text + sizeof text);
