@@ -13,7 +13,7 @@ const CONTRACTS = {
   'choir': { path: '/ws' + query, body: 'payload', first: m => m.type === 'connection.established' },
   'netra': { path: '/ws' + query, body: 'data', first: m => m.type === 'status' && m.data.status === 'connected' },
   'netra-spec': { path: '/ws' + query, body: 'payload', first: m => m.type === 'connection_established' },
-  'jddb': { path: `/ws/document/npm?token=${token}`, body: 'payload', first: null },
+  'jddb': { path: `/ws/document/npm?token=${token}`, body: 'payload', first: m => m.type === 'document.open' },
   'reviewpoint': { path: '/ws/' + token, body: 'data', first: m => m.type === 'connection.established' },
   'tripsage': {
     path: '/ws/chat/npm', body: 'payload', hello: { token, sessionId: 'npm', channels: [] }, first: m => m.success === true,
