@@ -134,18 +134,17 @@ class Documents:
             self.problems.append(str(error))
             return None
 
-    def medians(self, mode, options, peer=True, rounds=None):
-        """Figures by name of choird and of ShareDB; what failed is None."""
-        runs = {"choird": [], "sharedb": []}
-        for _round in range(rounds or self.rounds):
-            runs["choird"].append(self.once(self.choird, mode, options))
-            if peer:
-                runs["sharedb"].append(self.once(self.sharedb, mode, options))
-        result = []
-        for name in ("choird", "sharedb"):
-            good = [run for run in runs[name] if run is not None]
-            result.append({key: statistics.median(run[key] for run in good) for key in good[0]} if good else {})
-        return result
+    def medians(self, mode, options, peer_options=None, settings=()):
+        """Figures by name of choird, and of ShareDB if there are options for it; empty if all failed."""
+        makes = [(lambda: self.choird(None, *settings), options), (self.sharedb, peer_options)]
+        runs = [[], []]
+        for _round in range(self.rounds):
+            for (make, its_options), its_runs in zip(makes, runs):
+                figures = self.once(make, mode, its_options) if its_options is not None else None
+                if figures is not None:
+                    its_runs.append(figures)
+        return [{name: statistics.median(run[name] for run in good) for name in good[0]} if good else {}
+                for good in runs]
 
     # Sections
 
@@ -159,9 +158,9 @@ class Documents:
         table.row("a page overwritten and synced", overwritten, "1/s")
 
         load = ["--replace", "-s", "10000", *self.time]
-        one, other_one = self.medians("durable", ["-n", "1", *load])
+        one, other_one = self.medians("durable", ["-n", "1", *load], ["-n", "1", *load])
         table.row("1 client, one change in flight", one.get("per_s"), "1/s", other=other_one.get("per_s"))
-        many, other = self.medians("durable", ["-n", "20", *load])
+        many, other = self.medians("durable", ["-n", "20", *load], ["-n", "20", *load])
         if many and one:
             rate, base = many["per_s"], other.get("per_s")
             table.row("20 clients on one document, one in flight each", rate, "1/s",
@@ -173,23 +172,22 @@ class Documents:
                 table.row(f"  {what}", many[name], other=other.get(name), digits=0)
             table.row("  group commit: times a sync for each change (appended)", rate / appended)
             table.row("  group commit: times one client alone", rate / one["per_s"])
-        apart, other = self.medians("durable", ["-n", "20", "-d", "20", *load])
+        apart, other = self.medians("durable", ["-n", "20", "-d", "20", *load], ["-n", "20", "-d", "20", *load])
         if apart:
             table.row("20 clients, a document each", apart["per_s"], "1/s", other=other.get("per_s"))
             if other:
                 table.row("  times ShareDB's rate", apart["per_s"] / other["per_s"])
             for name, what in (("cpu_us", "CPU a change, us"), ("ack_p99_us", "acknowledged p99, us")):
                 table.row(f"  {what}", apart[name], other=other.get(name), digits=0)
-        deep, _ = self.medians("durable", ["-n", "20", "-w", "16", *load], peer=False)
+        deep, _ = self.medians("durable", ["-n", "20", "-w", "16", *load])
         table.row("20 clients on one document, 16 in flight each", deep.get("per_s"), "1/s")
 
     def paced(self):
         table = self.table
         for n, busy, p99 in ((100, 0.15, 5), (500, 0.80, 50)):
             table.head(f"{n} editors of one document, 2 changes a second each")
-            ours, other = self.medians("paced", ["-n", str(n), "-r", "2", "-w", "64", "--replace", "-s", "10000",
-                                                 *self.time], peer=False)
-            _, other = self.sharedb_only("paced", ["-n", str(n), "-r", "2", "--replace", "-s", "10000", *self.time])
+            load = ["-n", str(n), "-r", "2", "--replace", "-s", "10000", *self.time]
+            ours, other = self.medians("paced", ["-w", "64", *load], load)
             if not ours:
                 table.row("failed", None)
                 continue
@@ -205,21 +203,19 @@ class Documents:
             table.row("generator, cores", ours["self_busy"], other=other.get("self_busy"), digits=3)
         table.head("16 of 100 editors at a moment, 2 changes a second each")
         ours, _ = self.medians("paced", ["-n", "100", "-r", "2", "-b", "16", "-w", "64", "--replace", "-s", "10000",
-                                         *self.time], peer=False)
+                                         *self.time])
         table.row("CPU for a change and reader, us", ours.get("reader_us"), most=1.5)
-
-    def sharedb_only(self, mode, options):
-        runs = [run for run in (self.once(self.sharedb, mode, options) for _round in range(self.rounds)) if run]
-        return {}, {key: statistics.median(run[key] for run in runs) for key in runs[0]} if runs else {}
 
     def big(self):
         table = self.table
-        for window, what in (("1", "one change in flight"), ("16", "16 in flight")):
+        for what, window, settings, peer in (
+                ("one change in flight", "1", (), False), ("16 in flight", "16", (), False),
+                ("one in flight, stored in memory", "1", ("store.backend=memory",), True)):
             table.head(f"A change of 1 MB beside one of 10 KB, {what}")
             cost = {}
             for size in (10000, MEGABYTE):
-                options = ["-n", "1", "-w", window, "--replace", "-s", str(size), *self.time]
-                ours, other = self.medians("durable", options, peer=window == "1")
+                load = ["-n", "1", "-w", window, "--replace", "-s", str(size), *self.time]
+                ours, other = self.medians("durable", load, load if peer else None, settings)
                 cost[size] = ours.get("cpu_us")
                 table.row(f"CPU a change, {size // 1000:,} KB, us", cost[size],
                           most=40 if size == MEGABYTE else None, other=other.get("cpu_us"))
