@@ -12,7 +12,6 @@ import shutil
 import subprocess
 from collections import Counter
 from itertools import count
-from pathlib import Path
 
 import pytest
 

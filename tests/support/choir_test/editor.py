@@ -11,7 +11,7 @@ import select
 from collections import deque
 
 from . import text_unicode as ot
-from .frames import CLOSE, TEXT
+from .frames import TEXT
 from .replica import Diverged, Replica
 from .timing import DEADLINE
 from .websocket import Close, RawWs, Timeout, Violation
