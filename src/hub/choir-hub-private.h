@@ -46,5 +46,6 @@ struct _ChoirHub
 };
 
 void choir_hub_drain_check (ChoirHub *self);
+void choir_hub_start_sweeping (ChoirHub *self);
 
 G_END_DECLS

@@ -7,8 +7,8 @@
  *          those of 1, 2, 3 and 4 bytes are mixed evenly
  *  whole   makes a rope of 1 MB and reads it back
  * The result is one line of key=value pairs, times being CPU time. All that an edit is about is
- * prepared before: with callgrind's --toggle-collect=replay only the edits are counted, which is what
- * rope-cost.py does.
+ * prepared before: with callgrind's --toggle-collect=replay only the edits are counted, which is
+ * what rope-cost.py does.
  */
 
 #include "config.h"

@@ -1,0 +1,82 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-hub-private.h"
+
+#include "choir-clock.h"
+#include "choir-container.h"
+
+#define SWEEP_US (30 * G_USEC_PER_SEC)
+
+static gboolean
+is_stale (ChoirHub *self, ChoirChannel *channel, gint64 now_us)
+{
+  if (channel->n_subscribers > 0 || choir_channel_trim (channel, choir_clock_wall_us ()) > 0)
+    return FALSE;
+
+  return channel->offset == 0 || now_us - channel->touched_us > channel->ns->history_age_us;
+}
+
+static void
+sweep_channels (ChoirHub *self, gint64 now_us)
+{
+  GHashTableIter iter;
+  gpointer channel;
+
+  g_hash_table_iter_init (&iter, self->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &channel))
+    if (is_stale (self, channel, now_us))
+      {
+        g_hash_table_iter_remove (&iter);
+        *self->stats->channels -= 1;
+      }
+}
+
+static void
+sweep_users (ChoirHub *self, gint64 now_us)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->users);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ChoirUser *user = value;
+      ChoirRateRule *rule = self->settings.dialects[CHOIR_DIALECT_CHOIR].rate;
+
+      /* meters of users belong to the dialects that count by user; the longest window decides */
+      for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
+        {
+          ChoirRateRule *other = self->settings.dialects[i].rate;
+
+          if (rule == NULL || (other != NULL && choir_rate_rule_get_longest_us (other) >
+                                                  choir_rate_rule_get_longest_us (rule)))
+            rule = other;
+        }
+
+      if ((rule == NULL || choir_rate_meter_trim (&user->meter, rule, now_us)) &&
+          user->n_sessions == 0)
+        g_hash_table_iter_remove (&iter);
+    }
+}
+
+static void
+sweep_cb (ChoirTimer *timer)
+{
+  ChoirHub *self = CHOIR_CONTAINER_OF (timer, ChoirHub, sweep_timer);
+  gint64 now_us = choir_clock_monotonic_us ();
+
+  sweep_channels (self, now_us);
+  sweep_users (self, now_us);
+  choir_timer_wheel_arm (self->wheel, &self->sweep_timer, SWEEP_US, sweep_cb);
+}
+
+/* From now on, every so often, what nobody needs any more is forgotten */
+void
+choir_hub_start_sweeping (ChoirHub *self)
+{
+  choir_timer_wheel_arm (self->wheel, &self->sweep_timer, SWEEP_US, sweep_cb);
+}
