@@ -87,8 +87,8 @@ choir_answers_give (ChoirAnswers *self, ChoirDocument *document)
 }
 
 void
-choir_answers_refuse (ChoirAnswers *answers,
-                      ChoirDocument *self,
+choir_answers_refuse (ChoirAnswers *self,
+                      ChoirDocument *document,
                       ChoirPending *pending,
                       GError *error)
 {
@@ -96,19 +96,19 @@ choir_answers_refuse (ChoirAnswers *answers,
                                ? CHOIR_CHANGE_CONFLICT
                                : CHOIR_CHANGE_REFUSED;
 
-  choir_answers_add (answers, pending, status, self->version, error);
+  choir_answers_add (self, pending, status, document->version, error);
 }
 
 /* What a session sends behind a change that is refused stands on a text that will never be */
 void
-choir_answers_refuse_followers (ChoirAnswers *answers, ChoirDocument *self, guint64 owner)
+choir_answers_refuse_followers (ChoirAnswers *self, ChoirDocument *document, guint64 owner)
 {
   GList *next;
 
   if (owner == 0)
     return;
 
-  for (GList *link = self->queue.head; link != NULL; link = next)
+  for (GList *link = document->queue.head; link != NULL; link = next)
     {
       ChoirPending *pending = link->data;
 
@@ -116,9 +116,9 @@ choir_answers_refuse_followers (ChoirAnswers *answers, ChoirDocument *self, guin
       if (pending->owner != owner)
         continue;
 
-      g_queue_delete_link (&self->queue, link);
-      self->queue_bytes -= pending->n_bytes;
-      choir_answers_refuse (answers, self, pending,
+      g_queue_delete_link (&document->queue, link);
+      document->queue_bytes -= pending->n_bytes;
+      choir_answers_refuse (self, document, pending,
                             g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_CONFLICT,
                                                  "A change before this one was refused"));
     }
