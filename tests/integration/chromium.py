@@ -80,6 +80,7 @@ class Browser:
         page.call('Page.enable')
         page.call('Runtime.enable')
         page.call('Log.enable')
+        page.call('Network.enable')
         page.go(url)
         return page
 
@@ -133,6 +134,25 @@ class Page:
           look();
         }})''')
         assert done, f'{condition}: not in time; the page says {self.run("document.body.innerText")!r}'
+
+    def sockets(self):
+        """(URL, subprotocol, what was sent, what was received) of each WebSocket of the page, texts only."""
+        found = {}
+        for event in self._browser.events:
+            method, params = event['method'], event['params']
+            if event.get('sessionId') != self._session or not method.startswith('Network.webSocket'):
+                continue
+            socket = found.setdefault(params['requestId'], [None, None, [], []])
+            if method == 'Network.webSocketCreated':
+                socket[0] = params['url']
+            elif method == 'Network.webSocketHandshakeResponseReceived':
+                fields = {name.lower(): value for name, value in params['response']['headers'].items()}
+                socket[1] = fields.get('sec-websocket-protocol')
+            elif method in ('Network.webSocketFrameSent', 'Network.webSocketFrameReceived'):
+                frame = params['response']
+                if frame['opcode'] == 1:
+                    socket[2 if method.endswith('Sent') else 3].append(frame['payloadData'])
+        return [tuple(socket) for socket in found.values()]
 
     def complaints(self):
         """What the page's console has to complain about."""

@@ -12,9 +12,17 @@ import pytest
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE.parent / 'support'), str(_HERE)]
 
-from choir_test import Daemon, DaemonError  # noqa: E402
+from choir_test import Daemon, DaemonError, schemas  # noqa: E402
 
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def hold_to_schemas():
+    """What a test says and hears is held to docs/schemas; what it says wrongly must have been refused by its end."""
+    schemas.begin()
+    yield
+    schemas.judge()
 
 
 @pytest.fixture

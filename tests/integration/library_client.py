@@ -9,7 +9,7 @@ from functools import partial
 
 import websockets
 
-from choir_test import DEADLINE, DIALECTS, Client, Close, EndOfStream, Handshake, RawWs, Timeout, Violation
+from choir_test import DEADLINE, DIALECTS, Client, Close, EndOfStream, Handshake, RawWs, Timeout, Traffic, Violation
 
 
 class _Loop:
@@ -43,6 +43,7 @@ class LibraryWs:
             host = f'[{host}]' if ':' in host else host
             uri, connect = f'{"wss" if ssl else "ws"}://{host}:{port}{target}', websockets.connect
         self._ws = _loop.run(self._open(connect, uri, options), timeout)
+        self.traffic = Traffic(target, self._ws.subprotocol)
 
     @staticmethod
     async def _open(connect, uri, options):
@@ -62,6 +63,8 @@ class LibraryWs:
         self._send(json.dumps(value, ensure_ascii=False))
 
     def _send(self, data):
+        if isinstance(data, str):
+            self.traffic.sent(data)
         try:
             _loop.run(self._ws.send(data), self.timeout)
         except websockets.ConnectionClosed as closed:
@@ -71,10 +74,12 @@ class LibraryWs:
         try:
             data = _loop.run(self._ws.recv(), self.timeout if timeout is None else timeout)
         except websockets.ConnectionClosed as closed:
+            self.traffic.closed()
             raise EndOfStream(str(closed)) from None
         except asyncio.TimeoutError:
             raise Timeout('nothing came in time') from None
         assert isinstance(data, str), data
+        self.traffic.received(data)
         return data
 
     def recv_json(self, timeout=None):
@@ -87,7 +92,9 @@ class LibraryWs:
                 data = _loop.run(self._ws.recv(), self.timeout if timeout is None else timeout)
                 if not skip_data:
                     raise Violation(f'{data!r} where a close was due')
+                self.traffic.received(data)
         except websockets.ConnectionClosed as closed:
+            self.traffic.closed()
             if closed.rcvd is None:
                 raise EndOfStream(str(closed)) from None
             return Close(closed.rcvd.code, closed.rcvd.reason)

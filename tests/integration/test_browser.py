@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import chromium
+from choir_test import Traffic
 from library_client import join
 
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason='chromium is not installed')
@@ -27,6 +28,12 @@ def playground(browser, daemon):
     page = browser.page(f'http://localhost:{daemon.port}/')
     yield page
     assert not page.complaints(), page.complaints()
+    for url, subprotocol, sent, received in page.sockets():
+        traffic = Traffic(url, subprotocol)
+        for text in sent:
+            traffic.sent(text)
+        for text in received:
+            traffic.received(text)
 
 
 def fill(page, **values):

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
-from choir_test import BINARY, TEXT, Daemon, DaemonError, RawWs  # noqa: E402
+from choir_test import BINARY, TEXT, Daemon, DaemonError, RawWs, schemas  # noqa: E402
 
 MIB = 1024 * 1024
 
@@ -25,6 +25,14 @@ OPEN_LIMITS = {
 OPEN_DIALECTS = ''.join(
     f'[dialect {name}]\nrate=60000/1s\nmax-message-size=64K\nmax-connections-per-user=1000\n'
     for name in ('netra', 'netra-spec', 'jddb', 'reviewpoint', 'tripsage'))
+
+
+@pytest.fixture(autouse=True)
+def hold_to_schemas():
+    """What a test says and hears is held to docs/schemas; what it says wrongly must have been refused by its end."""
+    schemas.begin()
+    yield
+    schemas.judge()
 
 
 def memory_margin(daemon, n_bytes):

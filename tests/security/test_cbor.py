@@ -137,6 +137,7 @@ def test_every_head_in_every_place(client):
 
 def test_rubbish(client):
     """Messages that were good once, with bytes changed, cut out and put in."""
+    client.ws.traffic.allow_garbage()
     rng = random.Random(7)
     seeds = [cbor2.dumps({'type': 'ping', 'payload': {'ping_id': {'a': [1, -2, 1.5, None, True], 'b': 'ü' * 20}}}),
              cbor2.dumps([{'type': 'ping'}, {'type': 'ping', 'id': 'x'}]), b'\xbf\x64type\x7f\x62pi\x62ng\xff\xff',
@@ -180,6 +181,7 @@ def test_errors_hold_no_content(client):
 def test_others_do_not_hear_of_it(daemon):
     with connect_cbor(daemon, daemon.mint('innocent')) as other, connect(daemon, token=daemon.mint('innocent-too')) as text, \
             connect_cbor(daemon, daemon.mint('guilty')) as client:
+        client.ws.traffic.allow_garbage()
         for message, _ in HOSTILE.values():
             client.ws.send_binary(message)
         client.check_alive()

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: Copyright © the Choir contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// One conversation per dialect with npm's ws: node npm_ws.mjs PATH-OF-WS URL DIALECT TOKEN; says "ok" at its end
+// One conversation per dialect with npm's ws: node npm_ws.mjs PATH-OF-WS URL DIALECT TOKEN. At its end it prints what it heard, as a
+// JSON array of texts, and "ok".
 
 import { pathToFileURL } from 'node:url';
 
@@ -28,6 +29,7 @@ function fail(text) {
 const contract = CONTRACTS[dialect];
 const socket = new WebSocket(base + contract.path);
 const steps = [];
+const heard = [];
 if (contract.first)
   steps.push(['the first message', contract.first]);
 steps.push(['a pong', m => m.type === 'pong']);
@@ -46,6 +48,7 @@ socket.on('open', () => {
     ping();
 });
 socket.on('message', (data, isBinary) => {
+  heard.push(data.toString());
   const message = JSON.parse(data);
   if (message.type === 'user.presence')
     return;
@@ -58,5 +61,6 @@ socket.on('error', error => fail(error.message));
 socket.on('close', code => {
   if (code !== 1000 || steps.length > 0)
     fail(`closed with ${code} before ${steps.map(([name]) => name)}`);
+  console.log(JSON.stringify(heard));
   console.log('ok');
 });

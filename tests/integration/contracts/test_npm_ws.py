@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each dialect once with npm's ws, the client that the contracts' Node front ends use."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from choir_test import DEADLINE, DIALECTS
+from choir_test.schemas import CONTRACTS
 
 HERE = Path(__file__).resolve().parent
 WS = HERE.parents[1] / 'conformance' / 'node' / 'node_modules' / 'ws' / 'wrapper.mjs'
@@ -24,4 +26,11 @@ def test_conversation(daemon, user, dialect):
     host, port = daemon.address
     done = subprocess.run(['node', str(HERE / 'npm_ws.mjs'), str(WS), f'ws://{host}:{port}', dialect, daemon.mint(user)],
                           capture_output=True, text=True, timeout=DEADLINE, check=False)
-    assert (done.returncode, done.stdout) == (0, 'ok\n'), done.stderr
+    assert done.returncode == 0, done.stderr
+    heard, ok = done.stdout.splitlines()
+    assert ok == 'ok'
+    messages = [json.loads(text) for text in json.loads(heard)]
+    # a pong, an error, another pong
+    assert len(messages) >= 3
+    for message in messages:
+        CONTRACTS[dialect].check('out', message)

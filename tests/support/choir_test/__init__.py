@@ -20,13 +20,14 @@ from .frames import (
     build_frame,
 )
 from .raw_http import Response, http_get, http_request, open_socket, read_response
+from .schemas import Mismatch, Traffic
 from .timing import DEADLINE, Deadline, scaled
 from .tokens import mint
 from .websocket import Close, EndOfStream, Frame, Handshake, RawWs, Timeout, Violation
 
 __all__ = [
     'BINARY', 'CLOSE', 'CONTINUATION', 'Client', 'Close', 'CompressionContext', 'DEADLINE', 'DIALECTS', 'Daemon',
-    'DaemonError', 'Deadline', 'Dialect', 'EndOfStream', 'Frame', 'Handshake', 'PING', 'PONG', 'RawWs', 'Response',
-    'TEXT', 'Timeout', 'Violation', 'build_close', 'build_frame', 'connect', 'http_get', 'http_request', 'mint',
+    'DaemonError', 'Deadline', 'Dialect', 'EndOfStream', 'Frame', 'Handshake', 'Mismatch', 'PING', 'PONG', 'RawWs', 'Response',
+    'TEXT', 'Timeout', 'Traffic', 'Violation', 'build_close', 'build_frame', 'connect', 'http_get', 'http_request', 'mint',
     'open_socket', 'read_response', 'scaled',
 ]

@@ -228,6 +228,7 @@ class Client:
         self.ws = ws
         self.dialect = dialect
         self.seen = []
+        ws.traffic.assume(dialect.name)
 
     def send(self, message):
         self.ws.send_json(message)

@@ -14,6 +14,7 @@ from collections import namedtuple
 from . import frames
 from .frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from .raw_http import Reader, open_socket, read_response
+from .schemas import Traffic
 from .timing import DEADLINE, Deadline
 
 GUID = b'258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -112,6 +113,7 @@ class RawWs:
         self.context = None
         self.dead = False
         self.was_compressed = False
+        self.traffic = Traffic()
         # A test that plays a client which doesn't read turns this off
         self.reads_while_sending = True
 
@@ -157,6 +159,7 @@ class RawWs:
         if answer.all('content-length') or answer.all('transfer-encoding'):
             raise Violation('a 101 has no body (RFC 9110 8.6, RFC 9112 6.1)')
         self._check_choices(handshake)
+        self.traffic = Traffic(handshake.target, answer.get('sec-websocket-protocol'))
 
     def _check_choices(self, handshake):
         offered = [v for k, v in handshake.fields if k.lower() == 'sec-websocket-protocol']
@@ -203,6 +206,8 @@ class RawWs:
                 self.reader.read_available()
 
     def send_frame(self, opcode, payload=b'', chop=0, **kwargs):
+        if opcode in (TEXT, BINARY) and not kwargs:
+            self.traffic.sent(payload, opcode == BINARY)
         return self.send_raw(frames.build_frame(opcode, payload, **kwargs), chop)
 
     def send_text(self, text, **kwargs):
@@ -220,6 +225,8 @@ class RawWs:
     def send_fragments(self, opcode, parts, together=False, **kwargs):
         """One message, one frame per part; `together` in one write."""
         last = len(parts) - 1
+        if opcode == TEXT and not kwargs:
+            self.traffic.sent(type(parts[0])().join(parts))
         encoded = [
             frames.build_frame(opcode if i == 0 else CONTINUATION, part, fin=i == last, **kwargs)
             for i, part in enumerate(parts)
@@ -230,6 +237,8 @@ class RawWs:
 
     def send_compressed(self, opcode, data, parts=1):
         """A message through the negotiated compressor, RSV1 on its first frame only."""
+        if opcode == TEXT:
+            self.traffic.sent(data)
         body = self.context.compress(data)
         size = max(1, -(-len(body) // parts))
         pieces = [body[i:i + size] for i in range(0, len(body), size)] or [b'']
@@ -246,6 +255,12 @@ class RawWs:
 
     def recv_frame(self, timeout=None):
         """The next frame, held to what a server may send. Timeout, EndOfStream or Violation otherwise."""
+        frame = self._take_frame(timeout)
+        if frame.opcode in (TEXT, BINARY) and frame.fin and not frame.rsv:
+            self.traffic.received(frame.payload, frame.opcode == BINARY)
+        return frame
+
+    def _take_frame(self, timeout):
         deadline = Deadline(self.timeout if timeout is None else timeout)
         head = self._need(2, deadline)
         fin, rsv, opcode = head[0] >> 7, head[0] >> 4 & 7, head[0] & 15
@@ -262,6 +277,8 @@ class RawWs:
                 raise Violation(f'length {length} in 64 bits')
         payload = self._need(length, deadline)
         self._check_frame(fin, rsv, opcode, length)
+        if opcode == CLOSE:
+            self.traffic.closed()
         return Frame(opcode, payload, bool(fin), rsv)
 
     def _check_frame(self, fin, rsv, opcode, length):
@@ -278,6 +295,7 @@ class RawWs:
         except TimeoutError:
             raise Timeout(f'no frame; have {bytes(self.reader.buffer[:64])!r}') from None
         if data is None:
+            self.traffic.closed()
             raise EndOfStream(f'TCP {"reset" if self.reader.reset else "end"}; have {bytes(self.reader.buffer[:64])!r}')
         return data
 
@@ -286,7 +304,7 @@ class RawWs:
         `controls`; without one they are a failure (pings from the server are answered either way)."""
         opcode, compressed, body = None, False, b''
         while True:
-            frame = self.recv_frame(timeout)
+            frame = self._take_frame(timeout)
             if frame.opcode == PING:
                 self.send_frame(PONG, frame.payload)
             if frame.opcode >= CLOSE:
@@ -309,6 +327,7 @@ class RawWs:
             body = self.context.decompress(body)
         if opcode == TEXT:
             body.decode('utf-8')
+        self.traffic.received(body, opcode == BINARY)
         return opcode, body
 
     def recv_json(self, timeout=None):
