@@ -102,7 +102,8 @@ skip_ascii (const guint8 *at, const guint8 *end)
 gboolean
 choir_utf8_feed (ChoirUtf8State *state, const guint8 *data, gsize len)
 {
-  const guint8 *end = data + len;
+  /* nothing may come as a null pointer, to which not even 0 may be added */
+  const guint8 *end = len > 0 ? data + len : data;
   guint8 current = *state;
 
   for (const guint8 *at = data; at < end;)

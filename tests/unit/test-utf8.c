@@ -85,6 +85,16 @@ test_all_characters (void)
     }
 }
 
+/* No bytes may come without an address */
+static void
+test_nothing (void)
+{
+  ChoirUtf8State state = { 0 };
+
+  g_assert_true (choir_utf8_feed (&state, NULL, 0));
+  g_assert_true (choir_utf8_validate (NULL, 0));
+}
+
 /* The first byte after which nothing could save the text is the one refused */
 static void
 test_fails_fast (void)
@@ -148,6 +158,7 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/utf8/nothing", test_nothing);
   g_test_add_func ("/utf8/all-pairs", test_all_pairs);
   g_test_add_func ("/utf8/longer-sequences", test_longer_sequences);
   g_test_add_func ("/utf8/all-characters", test_all_characters);
