@@ -253,31 +253,36 @@ class Documents:
             table.row("CPU of an opening later on, ms", again, most=50)
             table.row("idle after that, KiB more than when it started", kept)
 
+    def hold(self, state, *options):
+        """What is resident once all are connected, and once all have opened."""
+        with self.choird(state) as server:
+            figures = self.load(server, "hold", *options)
+        if not figures:
+            raise RuntimeError("not held")
+        return figures["present_kib"], figures["open_kib"], figures["closed_kib"]
+
     def memory(self):
+        """By the difference between many and few: what a process takes for the first cancels out."""
         table = self.table
-        n = 2000
-        table.head(f"Memory, KiB ({n:,} editors of one document)")
-        with self.choird() as server:
-            held = self.load(server, "hold", "-n", str(n), "-s", "1000", "--idle", "1")
-        if held:
-            table.row("a connection", (held["present_kib"] - held["before_kib"]) / n)
-            table.row("more for a document that it has open", (held["open_kib"] - held["present_kib"]) / n)
-            table.row("an editor: both together", (held["open_kib"] - held["before_kib"]) / n, most=1.5)
-            table.row("CPU of an opening, us", held["cpu_us"])
-        for size, documents in ((1000, 4000), (100000, 200)):
-            table.head(f"Memory, KiB ({documents:,} documents of {size:,} characters open)")
+        few, many = 1000, 5000
+        table.head(f"Memory, KiB ({many:,} editors of one document less {few:,})")
+        runs = [self.hold(None, "-n", str(n), "-s", "1000") for n in (few, many)]
+        present, opened, _closed = ((b - a) / (many - few) for a, b in zip(*runs))
+        table.row("a connection", present)
+        table.row("more for a document that it has open", opened - present)
+        table.row("an editor: both together", opened, most=1.5)
+        for size, few, many in ((1000, 1000, 5000), (100000, 40, 240)):
+            table.head(f"Memory, KiB ({many:,} documents of {size:,} characters open less {few:,})")
             state = self.new_state()
             with self.choird(state) as server:
-                if not self.load(server, "create", "-n", "4", "-d", str(documents), "-s", str(size)):
+                if not self.load(server, "create", "-n", "4", "-d", str(many), "-s", str(size)):
                     continue
-            with self.choird(state) as server:
-                # slowly, for what a client is sent stays for a second, and is not the document's
-                held = self.load(server, "hold", "-n", "4", "-d", str(documents), "--idle", "2",
-                                 "-r", "25" if size > 10000 else "1000")
-            if held:
-                table.row("a document", (held["open_kib"] - held["present_kib"]) / documents,
-                          most=round(2 * size / 1024 + 1, 1))
-                table.row("kept of it when all are closed", (held["closed_kib"] - held["present_kib"]) / documents)
+            # slowly, for what a client is sent stays for a second, and is not the document's
+            pace = "25" if size > 10000 else "1000"
+            runs = [self.hold(state, "-n", "4", "-d", str(n), "--idle", "2", "-r", pace) for n in (few, many)]
+            _present, opened, closed = ((b - a) / (many - few) for a, b in zip(*runs))
+            table.row("a document", opened, most=round(2 * size / 1024 + 1, 1))
+            table.row("kept of it when all are closed", closed)
 
 
 def milli(figures, name):
