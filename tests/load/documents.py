@@ -23,6 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = os.path.join(HERE, "peers")
 PAGE = 4096
 MEGABYTE = 1000000
+# choird gives memory back some seconds after documents have left it
+IDLE_SECONDS = 7
 
 
 def cores():
@@ -231,8 +233,9 @@ class Documents:
             empty = read_rss_kib(server.process.pid)
             made = self.load(server, "create", "-w", "128", "-s", str(MEGABYTE - 9 * changes), "--changes",
                              str(changes))
-            time.sleep(2)
-            table.row("idle after it was closed, KiB more than when it started", read_rss_kib(server.process.pid) - empty)
+            time.sleep(IDLE_SECONDS)
+            kept = read_rss_kib(server.process.pid) - empty
+            table.row("idle after it was closed, KiB more than when it started", kept)
             if made:
                 table.row("making it, changes a second", made["per_s"])
                 table.row("making it, CPU a change, us", made["cpu_us"])
@@ -243,8 +246,9 @@ class Documents:
             with self.choird(state) as server:
                 empty = read_rss_kib(server.process.pid)
                 figures = self.load(server, "open", "--changes", "1", "-s", str(MEGABYTE), "--idle", "1.5")
+                again = self.load(server, "open", "--changes", "10", "-s", str(MEGABYTE), "--idle",
+                                  str(IDLE_SECONDS))
                 kept = read_rss_kib(server.process.pid) - empty
-                again = self.load(server, "open", "--changes", "10", "-s", str(MEGABYTE), "--idle", "1.5")
                 if figures and again:
                     cold.append((figures["cpu_us"] / 1000, again["cpu_us"] / 1000, kept))
         if cold:
@@ -279,7 +283,8 @@ class Documents:
                     continue
             # slowly, for what a client is sent stays for a second, and is not the document's
             pace = "25" if size > 10000 else "1000"
-            runs = [self.hold(state, "-n", "4", "-d", str(n), "--idle", "2", "-r", pace) for n in (few, many)]
+            runs = [self.hold(state, "-n", "4", "-d", str(n), "--idle", str(IDLE_SECONDS), "-r", pace)
+                    for n in (few, many)]
             _present, opened, closed = ((b - a) / (many - few) for a, b in zip(*runs))
             table.row("a document", opened, most=round(2 * size / 1024 + 1, 1))
             table.row("kept of it when all are closed", closed)
