@@ -188,6 +188,7 @@ class Traffic:
     def __init__(self, target='', subprotocol=None):
         self.dialect, self._is_certain = dialect_of(target, subprotocol)
         self._garbage = []
+        self._last, self._complaints = None, []
         self._is_garbage_allowed = False
         _current.append(self)
 
@@ -219,21 +220,25 @@ class Traffic:
         head = _HEAD.match(data) if isinstance(data, str) else None
         if head is not None and not _is_sampled((self.dialect, 'in', head[1])):
             return
+        # what is said many times in a row is looked at once
+        if data != self._last:
+            self._last, self._complaints = data, self._judge_sent(data, is_binary)
+        self._garbage += self._complaints
+
+    def _judge_sent(self, data, is_binary):
+        """[(what is wrong with a message, what its refusal's correlation will be)]."""
         try:
             value = self._decode(data, is_binary)
         # whatever the decoders of others make of what is no message
         except Exception as error:
-            self._garbage.append((f'no message, {error}', None))
-            return
+            return [(f'no message, {error}', None)]
         messages = value if isinstance(value, list) else [value]
         if not 0 < len(messages) <= BATCH_MAX:
             # refused as one
-            self._garbage.append((f'a batch of {len(messages)}', None))
-            return
-        for message in messages:
-            complaint = self._contract.complaint('in', message)
-            if complaint is not None:
-                self._garbage.append((f'{complaint}, in {json.dumps(message)[:1000]}', self._answered_by(message)))
+            return [(f'a batch of {len(messages)}', None)]
+        found = [(self._contract.complaint('in', message), message) for message in messages]
+        return [(f'{complaint}, in {json.dumps(message)[:1000]}', self._answered_by(message))
+                for complaint, message in found if complaint is not None]
 
     def _answered_by(self, message):
         """What the answer's correlation will be, None if it has none."""
