@@ -77,10 +77,7 @@ fetched_newer_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (self->flags & CHOIR_DOCUMENT_GONE)
     return;
 
-  if (part != NULL)
-    apply_newer (self, part, &error);
-
-  if (error != NULL)
+  if (part == NULL || !apply_newer (self, part, &error))
     {
       g_autoptr (GError) unavailable = choir_document_new_unavailable ();
 

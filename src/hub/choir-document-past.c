@@ -262,7 +262,13 @@ since_read_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   g_autoptr (ChoirStreamPart) part = choir_store_read_finish (CHOIR_STORE (source), result, &error);
 
-  for (guint i = 0; part != NULL && error == NULL && i < part->n_entries; i++)
+  if (part == NULL)
+    {
+      fail_internal (task, g_task_get_source_object (task), error);
+      return;
+    }
+
+  for (guint i = 0; error == NULL && i < part->n_entries; i++)
     {
       ChoirRevision *revision;
 

@@ -106,17 +106,22 @@ apply_entries (ChoirDocument *self, const ChoirStreamPart *part, GError **error)
     }
 }
 
+/* @part: (nullable): what was read, or @failure */
 static void
 loaded_part (ChoirDocument *self, const ChoirStreamPart *part, const GError *failure)
 {
-  g_autoptr (GError) error = failure != NULL ? g_error_copy (failure) : NULL;
+  g_autoptr (GError) error = NULL;
 
   if (self->flags & CHOIR_DOCUMENT_GONE)
     return;
 
-  if (error == NULL)
-    apply_entries (self, part, &error);
+  if (part == NULL)
+    {
+      end_loading (self, failure);
+      return;
+    }
 
+  apply_entries (self, part, &error);
   if (error == NULL && !part->complete && part->n_entries > 0)
     read_more (self);
   else

@@ -161,7 +161,7 @@ choir_http_api_take_chunk (SoupServerMessage *message, GBytes *chunk)
   ChoirHttpRequest *request = choir_http_request_lookup (message);
   gsize len;
   const guint8 *data = g_bytes_get_data (chunk, &len);
-  g_autoptr (ChoirHttpRequest) held = NULL;
+  G_GNUC_UNUSED g_autoptr (ChoirHttpRequest) held = NULL;
 
   if (request == NULL || choir_http_request_is_gone (request) || request->route == NULL ||
       request->route->takes == CHOIR_HTTP_NO_MEDIA)
@@ -197,7 +197,7 @@ void
 choir_http_api_run (SoupServerMessage *message)
 {
   ChoirHttpRequest *request = choir_http_request_lookup (message);
-  g_autoptr (ChoirHttpRequest) held = NULL;
+  G_GNUC_UNUSED g_autoptr (ChoirHttpRequest) held = NULL;
 
   if (request == NULL || choir_http_request_is_gone (request))
     return;

@@ -173,7 +173,7 @@ test_order (void)
   choir_volley_push (&volley, &all.outbox);
   choir_volley_push (&volley, &few.outbox);
   push_edited (&volley, &none.outbox, "----");
-  push_edited (&volley, &some.outbox, "=-X=");
+  push_edited (&volley, &some.outbox, "=-Q=");
   push_edited (&volley, &own.outbox, "W=YZ");
   g_assert_cmpuint (volley.n_sent, ==, 4 + 3 + 0 + 3 + 3);
   choir_volley_end (&volley);
@@ -181,7 +181,7 @@ test_order (void)
   assert_got (&all, "aa|bb|cc|dd");
   assert_got (&few, "aa|cc|dd");
   assert_got (&none, "");
-  assert_got (&some, "aa|XXX|dd");
+  assert_got (&some, "aa|QQQ|dd");
   assert_got (&own, "WWW|YYY|ZZZ");
 }
 
@@ -196,10 +196,10 @@ test_arrays (void)
     const char *edited; /* without the first, and with another second one */
   } rows[] = {
     { 1, "aa", "" },
-    { 2, "[aa,bb]", "XXX" },
-    { 3, "[aa,bb,cc]", "[XXX,cc]" },
-    { 4, "[aa,bb,cc]|dd", "[XXX,cc,dd]" },
-    { 7, "[aa,bb,cc]|[dd,ee,ff]|gg", "[XXX,cc,dd]|[ee,ff,gg]" },
+    { 2, "[aa,bb]", "QQQ" },
+    { 3, "[aa,bb,cc]", "[QQQ,cc]" },
+    { 4, "[aa,bb,cc]|dd", "[QQQ,cc,dd]" },
+    { 7, "[aa,bb,cc]|[dd,ee,ff]|gg", "[QQQ,cc,dd]|[ee,ff,gg]" },
   };
   g_autoptr (ChoirBroadcaster) broadcaster = choir_broadcaster_new ();
 
@@ -217,7 +217,7 @@ test_arrays (void)
       choir_volley_begin (&volley, broadcaster, rows[i].n, 3, encode, &source);
       choir_volley_push (&volley, &first.outbox);
       choir_volley_push (&volley, &second.outbox);
-      push_edited (&volley, &editor.outbox, "-X=====");
+      push_edited (&volley, &editor.outbox, "-Q=====");
       choir_volley_end (&volley);
 
       g_assert_true (choir_outbox_get_frame (&first.outbox, 0) ==
