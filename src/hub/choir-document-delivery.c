@@ -243,3 +243,56 @@ choir_document_deliver (ChoirDocument *document, const ChoirCommitted *changes, 
   *choir_stats_for_type (choir_hub_get_stats (choir_document_get_hub (document)), "document.ack")
      ->sent += delivery.n_acknowledged;
 }
+
+/**
+ * choir_document_append_saved:
+ * @document: a document
+ * @saved: what has been kept of it
+ * @payload: where the object that says so is appended
+ */
+void
+choir_document_append_saved (ChoirDocument *document,
+                             const ChoirSavedVersion *saved,
+                             GString *payload)
+{
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "document_id", choir_document_get_id (document));
+  choir_payload_add_int (payload, "version", (gint64) saved->version);
+  choir_payload_add_string (payload, "label", saved->label);
+  choir_payload_add_string (payload, "user_id", saved->user_id);
+  choir_payload_add_time (payload, "timestamp", saved->wall_us);
+  choir_payload_close (payload);
+}
+
+/**
+ * choir_document_announce_saved:
+ * @document: a document
+ * @saved: what has been kept of it
+ * @except: (nullable): who gets an answer instead
+ *
+ * Tells those who have it open.
+ */
+void
+choir_document_announce_saved (ChoirDocument *document,
+                               const ChoirSavedVersion *saved,
+                               const ChoirSession *except)
+{
+  ChoirHub *hub = choir_document_get_hub (document);
+  ChoirChannel *channel = choir_document_get_channel (document);
+  g_autoptr (GString) payload = NULL;
+  ChoirMessage message = {
+    .type = "document.saved",
+    .wall_us = saved->wall_us,
+    .user_id = saved->user_id,
+  };
+
+  if (channel == NULL)
+    return;
+
+  payload = g_string_sized_new (256);
+  choir_document_append_saved (document, saved, payload);
+  message.payload = choir_payload_as_slice (payload);
+  message.channel = channel->name;
+  *choir_hub_get_stats (hub)->deliveries +=
+    choir_broadcaster_send_to_channel (choir_hub_get_broadcaster (hub), channel, &message, except);
+}

@@ -27,6 +27,22 @@ typedef struct
  */
 void choir_document_deliver (ChoirDocument *document, const ChoirCommitted *changes, guint n);
 
+/* A version that somebody has saved */
+typedef struct
+{
+  guint64 version;
+  gint64 wall_us;
+  const char *label;
+  const char *user_id;
+} ChoirSavedVersion;
+
+void choir_document_append_saved (ChoirDocument *document,
+                                  const ChoirSavedVersion *saved,
+                                  GString *payload);
+void choir_document_announce_saved (ChoirDocument *document,
+                                    const ChoirSavedVersion *saved,
+                                    const ChoirSession *except);
+
 void choir_document_append_change (const ChoirRevision *revision,
                                    const ChoirDialect *dialect,
                                    GString *payload);

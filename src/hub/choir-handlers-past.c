@@ -49,54 +49,21 @@ begin (ChoirSession *session, const ChoirEnvelope *message, gboolean reads)
   return g_steal_pointer (&request);
 }
 
-static GString *
-make_saved (ChoirDocumentRequest *request, guint64 version)
-{
-  GString *payload = g_string_sized_new (256);
-
-  choir_payload_open (payload);
-  choir_payload_add_string (payload, "document_id", choir_document_request_get_id (request));
-  choir_payload_add_int (payload, "version", (gint64) version);
-  choir_payload_add_string (payload, "label", request->text);
-  choir_payload_add_string (payload, "user_id", choir_session_get_user_id (request->session));
-  choir_payload_add_time (payload, "timestamp", request->wall_us);
-  choir_payload_close (payload);
-
-  return payload;
-}
-
-static void
-tell_others (ChoirDocumentRequest *request, ChoirSlice payload)
-{
-  ChoirSession *session = request->session;
-  ChoirHub *hub = choir_session_get_hub (session);
-  ChoirChannel *channel = choir_document_get_channel (request->document);
-  ChoirMessage message = {
-    .type = "document.saved",
-    .payload = payload,
-    .wall_us = request->wall_us,
-    .channel = request->channel,
-    .user_id = choir_session_get_user_id (session),
-    .session_id = choir_session_get_id (session),
-  };
-
-  if (channel != NULL)
-    *choir_hub_get_stats (hub)->deliveries += choir_broadcaster_send_to_channel (
-      choir_hub_get_broadcaster (hub), channel, &message, session);
-}
-
 static void
 saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (ChoirDocumentRequest) request = user_data;
   ChoirEnvelope envelope = choir_document_request_get_envelope (request);
+  ChoirSavedVersion version = {
+    .label = request->text,
+    .user_id = choir_session_get_user_id (request->session),
+  };
   g_autoptr (GError) error = NULL;
   g_autoptr (GString) payload = NULL;
-  guint64 version;
   gboolean saved;
 
-  saved = choir_document_save_finish (CHOIR_DOCUMENT (source), result, &version, &request->wall_us,
-                                      &error);
+  saved = choir_document_save_finish (CHOIR_DOCUMENT (source), result, &version.version,
+                                      &version.wall_us, &error);
   if (choir_document_request_is_over (request))
     return;
 
@@ -107,10 +74,11 @@ saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!saved)
     return;
 
-  payload = make_saved (request, version);
+  payload = g_string_sized_new (256);
+  choir_document_append_saved (request->document, &version, payload);
   choir_session_send_version (request->session, &envelope, "document.saved",
-                              choir_payload_as_slice (payload), version);
-  tell_others (request, choir_payload_as_slice (payload));
+                              choir_payload_as_slice (payload), version.version);
+  choir_document_announce_saved (request->document, &version, request->session);
 }
 
 /* (transfer full) (nullable): the label, or the time where there is none */

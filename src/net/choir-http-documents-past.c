@@ -7,6 +7,7 @@
 #include "choir-http-documents.h"
 
 #include "choir-clock.h"
+#include "choir-document-delivery.h"
 #include "choir-payload.h"
 
 #include <string.h>
@@ -175,20 +176,16 @@ typedef struct
 } Save;
 
 static void
-answer_saved (ChoirHttpRequest *request,
-              ChoirDocument *document,
-              guint64 version,
-              gint64 wall_us,
-              const char *label)
+answer_saved (ChoirHttpRequest *request, ChoirDocument *document, const ChoirSavedVersion *saved)
 {
-  GString *body = choir_http_document_begin_answer (document, version);
+  GString *body = choir_http_document_begin_answer (document, saved->version);
   g_autofree char *id = g_uri_escape_string (choir_document_get_id (document), NULL, FALSE);
   g_autofree char *location =
-    g_strdup_printf ("/api/v1/documents/%s?version=%" G_GUINT64_FORMAT, id, version);
+    g_strdup_printf ("/api/v1/documents/%s?version=%" G_GUINT64_FORMAT, id, saved->version);
 
-  choir_payload_add_string (body, "label", label);
-  choir_payload_add_string (body, "user_id", choir_claims_get_user_id (request->claims));
-  choir_payload_add_time (body, "timestamp", wall_us);
+  choir_payload_add_string (body, "label", saved->label);
+  choir_payload_add_string (body, "user_id", saved->user_id);
+  choir_payload_add_time (body, "timestamp", saved->wall_us);
   choir_payload_close (body);
   choir_http_request_set_header (request, "Location", location);
   choir_http_request_answer_json (request, 201, body);
@@ -201,14 +198,20 @@ saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (ChoirHttpRequest) request = save->request;
   g_autofree char *label = save->label;
   ChoirDocument *document = CHOIR_DOCUMENT (source);
+  ChoirSavedVersion saved = {
+    .label = label,
+    .user_id = choir_claims_get_user_id (request->claims),
+  };
   g_autoptr (GError) error = NULL;
-  guint64 version;
-  gint64 wall_us;
 
-  if (choir_document_save_finish (document, result, &version, &wall_us, &error))
+  if (choir_document_save_finish (document, result, &saved.version, &saved.wall_us, &error))
     {
+      /* with the last request the service may be gone */
       if (!choir_http_request_is_gone (request))
-        answer_saved (request, document, version, wall_us, label);
+        {
+          choir_document_announce_saved (document, &saved, NULL);
+          answer_saved (request, document, &saved);
+        }
     }
   else if (g_error_matches (error, CHOIR_ERROR, CHOIR_ERROR_OVERRUN))
     choir_http_request_refuse (request, 409, CHOIR_ERROR_CONFLICT, "%s", error->message);
