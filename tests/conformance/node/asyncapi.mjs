@@ -85,6 +85,9 @@ report('schemas that the document has', wanted.length, wanted.filter((name) => !
 report('messages called by their type', messages.length,
   messages.filter(({ key, schema }) => key.replace(/^out\.published$/, 'published') !== schema).map(({ channel, key }) => `${channel} ${key}`));
 
+report('messages served, or announced, as their schema says', messages.length,
+  messages.filter((message) => message['x-since'] !== files[message.dialect].definitions[message.schema]?.['x-since']).map(({ channel, key }) => `${channel} ${key}`));
+
 const misplaced = [];
 let nPlaces = 0;
 for (const [channel, { messages: entries }] of Object.entries(raw.channels)) {

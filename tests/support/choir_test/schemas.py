@@ -58,6 +58,12 @@ class Contract:
         """`in.TYPE` and `out.TYPE`."""
         return {key for key in self._files[self.name]['definitions'] if key.startswith(('in.', 'out.'))}
 
+    @property
+    def served(self):
+        """Those of them that are no announcement, and `published`."""
+        definitions = self._files[self.name]['definitions']
+        return {key for key in self.keys | {'published'} if 'x-since' not in definitions[key]}
+
     def _resolve(self, value, file):
         """References put in place, so that following them costs nothing later. Nothing refers to itself."""
         if isinstance(value, list):
