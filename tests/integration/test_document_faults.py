@@ -136,7 +136,7 @@ def test_killed_at_random_moments(tmp_path):
     text = converge(crowd.editors)
     crowd.check(text, everything=True)
     n_recognised = sum(one.n_recognised for one in crowd.editors)
-    assert 0 < n_recognised < n_uncertain and len(crowd.tokens) > 20 * N_ROUNDS
+    assert 0 < n_recognised < n_uncertain and len(crowd.tokens) > 10 * N_ROUNDS
     check_service(daemon, crowd, text)
     crowd.leave()
     daemon.stop()
