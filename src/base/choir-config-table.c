@@ -200,6 +200,9 @@ static const ChoirConfigKey keys[] = {
   TIME ("namespace", "history-age", "24h", 0, 3650 * DAY, FALSE, "How long they are kept"),
   BOOL ("namespace", "presence", "yes", FALSE, "Show who is on a channel"),
   UINT ("namespace", "presence-limit", "200", 0, 1000000, FALSE, "Members past which joins and leaves are not announced"),
+  BOOL ("namespace", "persist", "no", FALSE, "Keep messages in the store: acknowledged means stored"),
+  UINT ("namespace", "replay", "0", 0, 1000, FALSE, "Newest messages sent to whom an end point subscribes, in contracts without offsets"),
+  UINT ("namespace", "priority", "0", 0, 9, FALSE, "Which messages go first where a queue has built up; 9 is first"),
   UINT ("namespace", "max-channels", "100000", 1, 100000000, FALSE, "Most channels in memory"),
 
   LIST ("events", "allowed",
@@ -218,7 +221,19 @@ static const ChoirConfigKey keys[] = {
   UINT ("task", "max-per-user", "10", 1, 1000000, FALSE, "Most unfinished tasks of one user"),
   UINT ("task", "max-queued", "10000", 1, 10000000, FALSE, "Most tasks waiting for a worker"),
 
+  UINT ("task", "max-attempts", "3", 1, 1000, FALSE, "Workers a task is given to before it has failed"),
+  UINT ("task", "max-slots", "64", 1, 100000, FALSE, "Most tasks one worker may have at a time"),
+  TIME ("task", "keep", "1h", 0, 365 * DAY, FALSE, "How long what became of a task can be asked"),
+  TEXT ("task", "worker-role", "worker", check_identifier, FALSE, "Role a worker's token must have"),
+
+  SIZE ("chat", "max-message", "256K", KIB, 64 * MIB, FALSE, "Largest message that is streamed in chunks"),
+  UINT ("chat", "max-streams", "16", 1, 10000, FALSE, "Most messages streamed in one channel at a time"),
+  TIME ("chat", "stream-timeout", "60s", 100 * MSEC, DAY, FALSE, "Silence after which a streamed message is aborted"),
+  TIME ("chat", "typing-timeout", "6s", 100 * MSEC, HOUR, FALSE, "How long somebody who says no more is shown as typing"),
+
   TIME ("session", "resume-window", "120s", 0, DAY, FALSE, "How long a session waits for its client to come back"),
+  UINT ("session", "max-waiting", "10000", 0, 10000000, FALSE, "Most sessions that wait for their clients"),
+  SIZE ("session", "max-waiting-bytes", "64M", 0, 1024 * GIB, FALSE, "Most bytes kept for them together"),
   UINT ("session", "max-subscriptions", "128", 1, 1000000, FALSE, "Most channels one session is subscribed to"),
 
   ENUM ("store", "backend", "sqlite", "memory|sqlite|redis", TRUE, "Where messages are kept"),
@@ -274,6 +289,9 @@ static const ChoirConfigBuiltin builtins[] = {
   { "namespace chat", "subscribe", "authenticated" },
   { "namespace chat", "publish", "authenticated" },
   { "namespace chat", "presence", "yes" },
+  { "namespace chat", "persist", "yes" },
+  { "namespace chat", "replay", "50" },
+  { "namespace chat", "priority", "5" },
   { "namespace agent-status", "subscribe", "authenticated" },
   { "namespace agent-status", "publish", "permission" },
   { "namespace document", "subscribe", "permission" },

@@ -23,6 +23,7 @@ struct _ChoirHub
   ChoirBroadcaster *broadcaster;   /* (owned) */
   ChoirRouter *router;             /* (owned) */
   ChoirNamespaceTable *namespaces; /* (owned) */
+  ChoirStore *store;               /* (owned) (nullable) */
   ChoirDocumentTable *documents;   /* (owned) (nullable): without a store there are none */
   ChoirSettings settings;
   char *node; /* (owned) */

@@ -149,3 +149,64 @@ choir_hub_publish (ChoirHub *self,
 
   return TRUE;
 }
+
+/**
+ * choir_hub_is_durable:
+ * @self: a hub
+ * @channel: a valid channel name
+ *
+ * Returns: whether what is published there is kept in the store, so that only
+ * choir_hub_publish_async() can publish it
+ */
+gboolean
+choir_hub_is_durable (ChoirHub *self, const char *channel)
+{
+  return FALSE;
+}
+
+/**
+ * choir_hub_publish_async:
+ * @self: a hub
+ * @publication: what and where; permission is the caller's to check. Copied if need be
+ * @done: called once: before this returns, or when the store has it or has failed
+ * @user_data: for @done
+ *
+ * choir_hub_publish() for any channel.
+ */
+void
+choir_hub_publish_async (ChoirHub *self,
+                         const ChoirPublication *publication,
+                         ChoirPublishedFunc done,
+                         gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  ChoirPublished published;
+
+  if (choir_hub_publish (self, publication, &published, &error))
+    done (&published, NULL, user_data);
+  else
+    done (NULL, error, user_data);
+}
+
+/**
+ * choir_hub_open_channel:
+ * @self: a hub
+ * @name: a valid channel name, not of a document
+ * @opened: called once: before this returns if the channel is in memory, else later
+ * @user_data: for @opened
+ *
+ * Brings a channel into memory, from the store if its log is kept there.
+ */
+void
+choir_hub_open_channel (ChoirHub *self,
+                        const char *name,
+                        ChoirChannelFunc opened,
+                        gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  ChoirChannel *channel = choir_hub_ensure_channel (self, name, &error);
+
+  opened (channel, error, user_data);
+  if (channel != NULL)
+    choir_hub_release_channel (self, channel);
+}

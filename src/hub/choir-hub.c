@@ -30,6 +30,7 @@ choir_hub_finalize (GObject *object)
   choir_timer_disarm (&self->sweep_timer);
   choir_timer_disarm (&self->drain_timer);
   g_clear_pointer (&self->documents, choir_document_table_free);
+  g_clear_object (&self->store);
   g_clear_pointer (&self->turn, choir_turn_free);
   g_ptr_array_unref (self->sessions);
   g_hash_table_unref (self->by_connection);
@@ -208,6 +209,7 @@ choir_hub_set_store (ChoirHub *self, ChoirStore *store)
 {
   g_return_if_fail (self->documents == NULL);
 
+  self->store = g_object_ref (store);
   self->documents = choir_document_table_new (self, store);
   choir_document_table_configure (self->documents, self->config);
 }
@@ -274,6 +276,12 @@ ChoirDirectory *
 choir_hub_get_directory (ChoirHub *self)
 {
   return self->directory;
+}
+
+ChoirStore *
+choir_hub_get_store (ChoirHub *self)
+{
+  return self->store;
 }
 
 ChoirDocumentTable *

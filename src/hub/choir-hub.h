@@ -52,6 +52,7 @@ ChoirTimerWheel *choir_hub_get_wheel (ChoirHub *self);
 ChoirTurn *choir_hub_get_turn (ChoirHub *self);
 ChoirVerifier *choir_hub_get_verifier (ChoirHub *self);
 ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
+ChoirStore *choir_hub_get_store (ChoirHub *self);             /* (nullable) */
 ChoirDocumentTable *choir_hub_get_documents (ChoirHub *self); /* (nullable): without a store */
 const char *choir_hub_get_node (ChoirHub *self);
 ChoirNamespace *choir_hub_get_namespace (ChoirHub *self, const char *channel);
@@ -95,7 +96,9 @@ typedef struct
   const char *user_id;        /* (nullable) */
   const char *session_id;     /* (nullable) */
   const ChoirSession *except; /* (nullable): not sent to this one */
-  gboolean transient;         /* not kept, takes no offset */
+  const char *key;    /* (nullable): the same again is acknowledged, not published again; the
+                         caller puts into it whose key it is */
+  gboolean transient; /* not kept, takes no offset */
 } ChoirPublication;
 
 typedef struct
@@ -103,12 +106,32 @@ typedef struct
   ChoirChannel *channel; /* (nullable): none was needed for a transient message that nobody hears */
   guint64 offset;
   guint n_recipients;
+  gboolean duplicate; /* was published before, with the same key; nobody got it now */
 } ChoirPublished;
+
+/* @published: (nullable): %NULL if it failed */
+typedef void (*ChoirPublishedFunc) (const ChoirPublished *published,
+                                    const GError *error,
+                                    gpointer user_data);
 
 gboolean choir_hub_publish (ChoirHub *self,
                             const ChoirPublication *publication,
                             ChoirPublished *out,
                             GError **error);
+
+void choir_hub_publish_async (ChoirHub *self,
+                              const ChoirPublication *publication,
+                              ChoirPublishedFunc done,
+                              gpointer user_data);
+gboolean choir_hub_is_durable (ChoirHub *self, const char *channel);
+
+/* @channel: (nullable): in memory with its epoch, its offset and its newest messages; %NULL if that
+ * failed. Without a subscriber it need not outlive the call */
+typedef void (*ChoirChannelFunc) (ChoirChannel *channel, const GError *error, gpointer user_data);
+void choir_hub_open_channel (ChoirHub *self,
+                             const char *name,
+                             ChoirChannelFunc opened,
+                             gpointer user_data);
 
 /* Leaving */
 gboolean choir_hub_is_draining (ChoirHub *self);

@@ -32,6 +32,9 @@ namespace_read (ChoirNamespace *self, ChoirConfig *config, const char *group)
   self->publish = choir_config_get_choice (config, group, "publish");
   self->history_size = choir_config_get_uint (config, group, "history-size");
   self->history_age_us = choir_config_get_duration_us (config, group, "history-age");
+  self->persist = choir_config_get_boolean (config, group, "persist");
+  self->replay = choir_config_get_uint (config, group, "replay");
+  self->priority = choir_config_get_uint (config, group, "priority");
   self->presence = choir_config_get_boolean (config, group, "presence");
   self->presence_limit = choir_config_get_uint (config, group, "presence-limit");
   self->max_channels = choir_config_get_uint (config, group, "max-channels");

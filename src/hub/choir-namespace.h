@@ -24,6 +24,9 @@ typedef struct
   ChoirAccessPolicy publish;
   guint history_size;
   gint64 history_age_us;
+  gboolean persist;
+  guint replay;
+  guint8 priority;
   gboolean presence;
   guint presence_limit;
   guint max_channels;
