@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Contract A, `netra`, step by step."""
 
+import asyncio
 import datetime
 import json
 import uuid
 
 import pytest
+import websockets
 
-from choir_test import DIALECTS, Timeout, http_get
+from choir_test import DEADLINE, DIALECTS, Timeout, http_get
 from library_client import closed_with, join
 
 NETRA = DIALECTS['netra']
@@ -342,3 +344,26 @@ def test_a_plain_get_says_what_this_is(daemon, user):
 
 def test_a_plain_get_says_why_a_close_would_follow(daemon):
     http_get(daemon.address, url('x')).assert_problem(401)
+
+
+# The contract's load test
+
+def test_a_hundred_clients_ping_a_hundred_times(start):
+    daemon = start(config='[dialect netra]\nrate=200/60s\n[server]\nmax-connections-per-user=1\n')
+    n_clients, n_pings = 100, 100
+    host, port = daemon.address
+
+    async def client(number):
+        token = daemon.mint(f'load{number}')
+        async with websockets.connect(f'ws://{host}:{port}/ws?dialect=netra&token={token}&client_id=c{number}') as ws:
+            assert json.loads(await ws.recv())['data']['status'] == 'connected'
+            for i in range(n_pings):
+                await ws.send(json.dumps({'type': 'ping', 'data': {}, 'correlation_id': f'{number}.{i}'}))
+            answers = [json.loads(await ws.recv()) for _ in range(n_pings)]
+        assert [answer['type'] for answer in answers] == ['pong'] * n_pings
+        assert [answer['correlation_id'] for answer in answers] == [f'{number}.{i}' for i in range(n_pings)]
+
+    async def everybody():
+        await asyncio.wait_for(asyncio.gather(*(client(i) for i in range(n_clients))), DEADLINE * 4)
+
+    asyncio.run(everybody())
