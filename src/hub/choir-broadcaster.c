@@ -103,6 +103,15 @@ choir_fanout_begin (ChoirFanout *self, ChoirBroadcaster *broadcaster, const Choi
   *self = (ChoirFanout){ .broadcaster = broadcaster, .message = message };
 }
 
+/* What those get who hear @message now */
+static ChoirFrame *
+encode_live (const ChoirDialect *dialect, const ChoirMessage *message)
+{
+  ChoirFrame *frame = message->live != NULL ? choir_envelope_encode (dialect, message->live) : NULL;
+
+  return frame != NULL ? frame : choir_envelope_encode (dialect, message);
+}
+
 static ChoirFrame *
 encode_plain (ChoirFanout *self, guint dialect)
 {
@@ -111,7 +120,7 @@ encode_plain (ChoirFanout *self, guint dialect)
   if (self->frames[i] != NULL || (self->not_sent & (1u << dialect)))
     return self->frames[i];
 
-  self->frames[i] = choir_envelope_encode (choir_dialect_get (dialect), self->message);
+  self->frames[i] = encode_live (choir_dialect_get (dialect), self->message);
   if (self->frames[i] == NULL)
     self->not_sent |= 1u << dialect;
   else

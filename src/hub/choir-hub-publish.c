@@ -123,6 +123,7 @@ choir_hub_publish (ChoirHub *self,
     .user_id = publication->user_id,
     .session_id = publication->session_id,
   };
+  ChoirMessage live;
 
   *out = (ChoirPublished){ 0 };
 
@@ -141,6 +142,14 @@ choir_hub_publish (ChoirHub *self,
     {
       message.offset = out->channel->offset + 1;
       out->offset = choir_channel_append (out->channel, &message, choir_clock_monotonic_us ());
+    }
+
+  if (publication->live_type != NULL)
+    {
+      live = message;
+      live.type = publication->live_type;
+      live.payload = publication->live_payload;
+      message.live = &live;
     }
 
   out->n_recipients =

@@ -96,9 +96,12 @@ typedef struct
   const char *user_id;        /* (nullable) */
   const char *session_id;     /* (nullable) */
   const ChoirSession *except; /* (nullable): not sent to this one */
-  const char *key;    /* (nullable): the same again is acknowledged, not published again; the
-                         caller puts into it whose key it is */
-  gboolean transient; /* not kept, takes no offset */
+  const char *key;       /* (nullable): the same again is acknowledged, not published again; the
+                            caller puts into it whose key it is */
+  gboolean transient;    /* not kept, takes no offset */
+  const char *live_type; /* (nullable): with @live_payload, what those who are there get instead, as
+                            far as their dialects have this type; the log keeps @type, @payload */
+  ChoirSlice live_payload;
 } ChoirPublication;
 
 typedef struct

@@ -56,7 +56,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ChoirEnvelope, choir_envelope_clear)
  * A message to be sent, in the core's terms; encoded once per dialect. Nothing in it is per
  * connection.
  */
-typedef struct
+typedef struct _ChoirMessage ChoirMessage;
+struct _ChoirMessage
 {
   const char *type;          /* choir_name_is_identifier() */
   ChoirSlice payload;        /* raw JSON object */
@@ -67,7 +68,9 @@ typedef struct
   guint64 offset;         /* 0: none */
   const char *user_id;    /* (nullable) who caused it */
   const char *session_id; /* (nullable) */
-} ChoirMessage;
+  const ChoirMessage
+    *live; /* (nullable): sent instead by a fan-out, to clients whose dialect has its type */
+};
 
 /* NULL when the dialect does not send this type */
 ChoirFrame *choir_envelope_encode (const ChoirDialect *dialect, const ChoirMessage *message);
