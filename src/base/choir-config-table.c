@@ -247,6 +247,7 @@ static const ChoirConfigKey keys[] = {
 
   TEXT ("api", "service-role", "service", check_identifier, FALSE, "Role a back end's token must have"),
   UINT ("api", "max-requests", "256", 1, 100000, FALSE, "Most requests handled at a time"),
+  UINT ("api", "max-waiting", "1000", 1, 100000, FALSE, "Most requests that wait for something to happen"),
   SIZE ("api", "max-bytes", "64M", KIB, 1024 * GIB, FALSE, "Most bytes of bodies, in and out, held at a time"),
 
   ENUM ("bus", "bus", "system", "system|session|none", TRUE, "D-Bus to appear on"),

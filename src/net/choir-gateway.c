@@ -88,6 +88,7 @@ choir_gateway_free (ChoirGateway *self)
   g_clear_object (&self->config);
   g_free (self->echo_path);
   g_free (self->server_name);
+  g_free (self->worker_role);
   g_free (self);
 }
 
@@ -185,6 +186,9 @@ configure_api (ChoirGateway *self, GError **error)
   choir_rate_limiter_set_rule (self->api_rate, rate);
   self->api_max_requests = choir_config_get_uint (self->config, "api", "max-requests");
   self->api_max_bytes = choir_config_get_size (self->config, "api", "max-bytes");
+  self->api_max_waiting = choir_config_get_uint (self->config, "api", "max-waiting");
+  g_free (self->worker_role);
+  self->worker_role = g_strdup (choir_config_get_string (self->config, "task", "worker-role"));
 
   return TRUE;
 }

@@ -45,9 +45,11 @@ typedef struct
   gint64 handshake_us;
   guint api_max_requests;
   gsize api_max_bytes;
+  guint api_max_waiting;
   ChoirDialectId default_dialect;
   char *echo_path;   /* (owned) (nullable) */
   char *server_name; /* (owned) (nullable) */
+  char *worker_role; /* (owned) */
   gboolean require_auth;
   gboolean compression;
   gboolean cors;

@@ -56,7 +56,12 @@ check_permission (ChoirHttpRequest *self)
       choir_claims_has_role (self->claims, "admin"))
     return TRUE;
 
-  if (route->access != CHOIR_HTTP_MAY_SERVE &&
+  if (route->access == CHOIR_HTTP_MAY_ASK ||
+      (route->access == CHOIR_HTTP_MAY_WORK &&
+       choir_claims_has_role (self->claims, self->gateway->worker_role)))
+    return TRUE;
+
+  if (self->channel != NULL && route->access != CHOIR_HTTP_MAY_SERVE &&
       choir_namespace_allows (choir_hub_get_namespace (hub, self->channel), self->claims, NULL,
                               self->channel, wanted))
     return TRUE;

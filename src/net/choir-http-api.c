@@ -15,6 +15,7 @@ struct _ChoirHttpApi
   ChoirHttpServer *server; /* borrowed */
   GHashTable *requests;    /* (element-type ChoirHttpRequest): all that have a message */
   guint n_admitted;
+  guint n_waiting;
   gsize n_bytes; /* of bodies, in and out */
 };
 
@@ -61,6 +62,18 @@ choir_http_api_get_n_requests (ChoirHttpApi *self)
   return self->n_admitted;
 }
 
+/**
+ * choir_http_api_get_n_waiting:
+ * @self: the API
+ *
+ * Returns: how many requests wait for something to happen
+ */
+guint
+choir_http_api_get_n_waiting (ChoirHttpApi *self)
+{
+  return self->n_waiting;
+}
+
 ChoirHttpServer *
 choir_http_api_get_server (ChoirHttpApi *self)
 {
@@ -100,13 +113,40 @@ choir_http_api_reserve (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_b
   return TRUE;
 }
 
+static void
+leave (ChoirHttpApi *self, ChoirHttpRequest *request)
+{
+  if (request->flags & CHOIR_HTTP_REQUEST_ADMITTED)
+    self->n_admitted--;
+  request->flags &= ~CHOIR_HTTP_REQUEST_ADMITTED;
+}
+
 void
 choir_http_api_forget (ChoirHttpApi *self, ChoirHttpRequest *request)
 {
   g_hash_table_remove (self->requests, request);
   self->n_bytes -= request->n_bytes;
-  if (request->flags & CHOIR_HTTP_REQUEST_ADMITTED)
-    self->n_admitted--;
+  leave (self, request);
+}
+
+gboolean
+choir_http_api_may_wait (ChoirHttpApi *self, ChoirHttpRequest *request)
+{
+  return self->n_waiting < request->gateway->api_max_waiting;
+}
+
+/* One that waits takes no room from those that are handled */
+void
+choir_http_api_begin_wait (ChoirHttpApi *self, ChoirHttpRequest *request)
+{
+  leave (self, request);
+  self->n_waiting++;
+}
+
+void
+choir_http_api_end_wait (ChoirHttpApi *self)
+{
+  self->n_waiting--;
 }
 
 /**

@@ -26,6 +26,7 @@ G_BEGIN_DECLS
 ChoirHttpApi *choir_http_api_new (ChoirHttpServer *server);
 void choir_http_api_free (ChoirHttpApi *self);
 guint choir_http_api_get_n_requests (ChoirHttpApi *self);
+guint choir_http_api_get_n_waiting (ChoirHttpApi *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirHttpApi, choir_http_api_free)
 
 gboolean choir_http_api_serves (const char *path);

@@ -99,6 +99,9 @@ gboolean choir_http_api_enter (ChoirHttpApi *self, ChoirHttpRequest *request);
 gboolean choir_http_api_reserve (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
 void choir_http_api_account (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
 void choir_http_api_forget (ChoirHttpApi *self, ChoirHttpRequest *request);
+gboolean choir_http_api_may_wait (ChoirHttpApi *self, ChoirHttpRequest *request);
+void choir_http_api_begin_wait (ChoirHttpApi *self, ChoirHttpRequest *request);
+void choir_http_api_end_wait (ChoirHttpApi *self);
 
 /* choir-http-documents.c */
 extern const ChoirHttpRoute choir_http_documents_routes[];

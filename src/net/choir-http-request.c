@@ -8,6 +8,7 @@
 
 #include "choir-http-api.h"
 #include "choir-http-private.h"
+#include "choir-http-wait.h"
 #include "choir-payload.h"
 
 #include <stdarg.h>
@@ -27,6 +28,7 @@ detach (gpointer data)
   ChoirHttpRequest *self = data;
 
   self->message = NULL;
+  choir_http_wait_end (self);
   g_cancellable_cancel (self->cancellable);
   choir_http_request_set_data (self, NULL, NULL);
   if (self->api != NULL)
@@ -258,6 +260,7 @@ finish (ChoirHttpRequest *self)
                                 "close");
   self->flags |= CHOIR_HTTP_REQUEST_ANSWERED;
   count (self);
+  choir_http_wait_end (self);
   choir_http_request_set_data (self, NULL, NULL);
 
   if (choir_http_has_unread_body (message, self->flags & CHOIR_HTTP_REQUEST_READ) ||

@@ -16,6 +16,7 @@ G_BEGIN_DECLS
 
 typedef struct _ChoirHttpApi ChoirHttpApi;
 typedef struct _ChoirHttpRequest ChoirHttpRequest;
+typedef struct _ChoirHttpWait ChoirHttpWait;
 
 /* Who may */
 typedef enum
@@ -23,11 +24,13 @@ typedef enum
   CHOIR_HTTP_MAY_READ,  /* who may read the channel that the address names */
   CHOIR_HTTP_MAY_WRITE, /* who may write to it */
   CHOIR_HTTP_MAY_SERVE, /* back ends only */
+  CHOIR_HTTP_MAY_WORK,  /* workers, and back ends */
+  CHOIR_HTTP_MAY_ASK,   /* whoever has a token: the handler decides */
 } ChoirHttpAccess;
 
 /* Variable parts of a path, and parameters of a query */
 #define CHOIR_HTTP_SEGMENTS_MAX 2
-#define CHOIR_HTTP_PARAMETERS_MAX 4
+#define CHOIR_HTTP_PARAMETERS_MAX 6
 
 /**
  * ChoirHttpRoute:
@@ -71,6 +74,7 @@ struct _ChoirHttpRequest
   GCancellable *cancellable;               /* (owned): when the client goes */
   gpointer data;                           /* (owned) (nullable): the handler's */
   GDestroyNotify free_data;                /* called as soon as there is an answer */
+  ChoirHttpWait *wait;                     /* (owned) (nullable): while it waits */
   gsize n_bytes;                           /* of bodies, in and out, as the API counts them */
   guint n_refs;
   guint8 flags;

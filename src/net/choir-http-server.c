@@ -327,6 +327,18 @@ choir_http_server_get_n_requests (ChoirHttpServer *self)
   return choir_http_api_get_n_requests (self->api);
 }
 
+/**
+ * choir_http_server_get_n_waiting:
+ * @self: a server
+ *
+ * Returns: how many requests to the API wait for something to happen
+ */
+guint
+choir_http_server_get_n_waiting (ChoirHttpServer *self)
+{
+  return choir_http_api_get_n_waiting (self->api);
+}
+
 static GSocketAddress *
 make_key (const ChoirAddress *peer)
 {

@@ -30,6 +30,7 @@ void choir_http_server_take (ChoirHttpServer *self,
                              const ChoirAddress *admitted);
 guint choir_http_server_get_n_peers (ChoirHttpServer *self);
 guint choir_http_server_get_n_requests (ChoirHttpServer *self);
+guint choir_http_server_get_n_waiting (ChoirHttpServer *self);
 void choir_http_server_close_all (ChoirHttpServer *self);
 
 G_END_DECLS
