@@ -6,8 +6,7 @@
 
 #pragma once
 
-#include "choir-admin-filter.h"
-#include "choir-hub.h"
+#include "choir-audience.h"
 
 G_BEGIN_DECLS
 
@@ -17,7 +16,7 @@ G_BEGIN_DECLS
 gboolean choir_admin_broadcast (ChoirHub *hub,
                                 const char *type,
                                 ChoirSlice payload,
-                                const ChoirAdminFilter *filter,
+                                const ChoirAudience *audience,
                                 guint *n_recipients,
                                 GError **error);
 

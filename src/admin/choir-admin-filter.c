@@ -15,8 +15,8 @@ typedef struct
 {
   const char *name;
   const char *type;
-  ChoirAdminFilterKeys key;
-  gboolean (*read) (ChoirAdminFilter *self, GVariant *value, GError **error);
+  ChoirAudienceKeys key;
+  gboolean (*read) (ChoirAudience *self, GVariant *value, GError **error);
 } KeyRow;
 
 static gboolean
@@ -28,7 +28,7 @@ fail (GError **error, const char *what, const char *key)
 }
 
 static gboolean
-read_user (ChoirAdminFilter *self, GVariant *value, GError **error)
+read_user (ChoirAudience *self, GVariant *value, GError **error)
 {
   gsize len;
 
@@ -40,7 +40,7 @@ read_user (ChoirAdminFilter *self, GVariant *value, GError **error)
 }
 
 static gboolean
-read_address (ChoirAdminFilter *self, GVariant *value, GError **error)
+read_address (ChoirAudience *self, GVariant *value, GError **error)
 {
   self->address = g_variant_dup_string (value, NULL);
   if (*self->address != '\0')
@@ -50,7 +50,7 @@ read_address (ChoirAdminFilter *self, GVariant *value, GError **error)
 }
 
 static gboolean
-read_channel (ChoirAdminFilter *self, GVariant *value, GError **error)
+read_channel (ChoirAudience *self, GVariant *value, GError **error)
 {
   gsize len;
 
@@ -62,7 +62,7 @@ read_channel (ChoirAdminFilter *self, GVariant *value, GError **error)
 }
 
 static gboolean
-read_dialect (ChoirAdminFilter *self, GVariant *value, GError **error)
+read_dialect (ChoirAudience *self, GVariant *value, GError **error)
 {
   const ChoirDialect *dialect = choir_dialect_by_name (g_variant_get_string (value, NULL));
 
@@ -75,7 +75,7 @@ read_dialect (ChoirAdminFilter *self, GVariant *value, GError **error)
 }
 
 static gboolean
-read_slow (ChoirAdminFilter *self, GVariant *value, GError **error)
+read_slow (ChoirAudience *self, GVariant *value, GError **error)
 {
   self->slow = g_variant_get_boolean (value);
 
@@ -83,13 +83,13 @@ read_slow (ChoirAdminFilter *self, GVariant *value, GError **error)
 }
 
 static gboolean
-read_exclude (ChoirAdminFilter *self, GVariant *value, GError **error)
+read_exclude (ChoirAudience *self, GVariant *value, GError **error)
 {
   GVariantIter iter;
   char *connection;
 
-  if (g_variant_n_children (value) > CHOIR_ADMIN_EXCLUDE_MAX)
-    return fail (error, "names more than " G_STRINGIFY (CHOIR_ADMIN_EXCLUDE_MAX) " connections",
+  if (g_variant_n_children (value) > CHOIR_AUDIENCE_NAMES_MAX)
+    return fail (error, "names more than " G_STRINGIFY (CHOIR_AUDIENCE_NAMES_MAX) " connections",
                  "exclude");
 
   self->exclude = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -102,12 +102,12 @@ read_exclude (ChoirAdminFilter *self, GVariant *value, GError **error)
 }
 
 static const KeyRow key_rows[] = {
-  { "user", "s", CHOIR_ADMIN_FILTER_USER, read_user },
-  { "address", "s", CHOIR_ADMIN_FILTER_ADDRESS, read_address },
-  { "channel", "s", CHOIR_ADMIN_FILTER_CHANNEL, read_channel },
-  { "dialect", "s", CHOIR_ADMIN_FILTER_DIALECT, read_dialect },
-  { "slow", "b", CHOIR_ADMIN_FILTER_SLOW, read_slow },
-  { "exclude", "as", CHOIR_ADMIN_FILTER_EXCLUDE, read_exclude },
+  { "user", "s", CHOIR_AUDIENCE_USER, read_user },
+  { "address", "s", CHOIR_AUDIENCE_ADDRESS, read_address },
+  { "channel", "s", CHOIR_AUDIENCE_CHANNEL, read_channel },
+  { "dialect", "s", CHOIR_AUDIENCE_DIALECT, read_dialect },
+  { "slow", "b", CHOIR_AUDIENCE_SLOW, read_slow },
+  { "exclude", "as", CHOIR_AUDIENCE_EXCLUDE, read_exclude },
 };
 
 static const KeyRow *
@@ -123,7 +123,7 @@ find_row (const char *name)
 }
 
 static gboolean
-read_entry (ChoirAdminFilter *self, const char *name, GVariant *value, GError **error)
+read_entry (ChoirAudience *self, const char *name, GVariant *value, GError **error)
 {
   const KeyRow *row = find_row (name);
 
@@ -149,20 +149,20 @@ read_entry (ChoirAdminFilter *self, const char *name, GVariant *value, GError **
 
 /**
  * choir_admin_filter_parse:
- * @self: memory for the filter
- * @dict: (transfer none): an `a{sv}`
+ * @self: memory for what the filter picks
+ * @dict: (transfer none): an `a{sv}`, the filter of the bus interface
  * @error: return location: %CHOIR_ERROR_VALIDATION, naming the key
  *
  * Returns: whether it was understood; if not, @self needs no clearing
  */
 gboolean
-choir_admin_filter_parse (ChoirAdminFilter *self, GVariant *dict, GError **error)
+choir_admin_filter_parse (ChoirAudience *self, GVariant *dict, GError **error)
 {
   GVariantIter iter;
   const char *name;
   GVariant *value;
 
-  *self = (ChoirAdminFilter){ 0 };
+  *self = (ChoirAudience){ 0 };
 
   g_variant_iter_init (&iter, dict);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &value))
@@ -171,56 +171,10 @@ choir_admin_filter_parse (ChoirAdminFilter *self, GVariant *dict, GError **error
 
       if (!read_entry (self, name, owned, error))
         {
-          choir_admin_filter_clear (self);
+          choir_audience_clear (self);
           return FALSE;
         }
     }
 
   return TRUE;
-}
-
-/**
- * choir_admin_filter_clear:
- * @self: a filter that was parsed; it matches everything from now on
- */
-void
-choir_admin_filter_clear (ChoirAdminFilter *self)
-{
-  g_clear_pointer (&self->exclude, g_hash_table_unref);
-  g_free (self->user);
-  g_free (self->address);
-  g_free (self->channel);
-  *self = (ChoirAdminFilter){ 0 };
-}
-
-/**
- * choir_admin_filter_matches:
- * @self: a filter
- * @subject: one connection
- *
- * Returns: whether every key given matches
- */
-gboolean
-choir_admin_filter_matches (const ChoirAdminFilter *self, const ChoirAdminSubject *subject)
-{
-  ChoirAdminFilterKeys keys = self->keys;
-
-  if ((keys & CHOIR_ADMIN_FILTER_DIALECT) && subject->dialect != self->dialect)
-    return FALSE;
-
-  if ((keys & CHOIR_ADMIN_FILTER_SLOW) && subject->slow != self->slow)
-    return FALSE;
-
-  if ((keys & CHOIR_ADMIN_FILTER_USER) && g_strcmp0 (subject->user, self->user) != 0)
-    return FALSE;
-
-  if ((keys & CHOIR_ADMIN_FILTER_ADDRESS) && g_strcmp0 (subject->address, self->address) != 0)
-    return FALSE;
-
-  if ((keys & CHOIR_ADMIN_FILTER_EXCLUDE) &&
-      g_hash_table_contains (self->exclude, subject->connection))
-    return FALSE;
-
-  return !(keys & CHOIR_ADMIN_FILTER_CHANNEL) ||
-         subject->has_channel (subject->data, self->channel);
 }

@@ -9,58 +9,6 @@
 #include "choir-clock.h"
 #include "choir-session.h"
 
-#include <string.h>
-
-static gboolean
-is_slow (ChoirSession *session)
-{
-  const ChoirOutbox *outbox = choir_session_get_outbox (session);
-
-  return outbox->n_bytes > outbox->limits->max_bytes / 2;
-}
-
-static gboolean
-has_channel (gconstpointer data, const char *channel)
-{
-  ChoirSession *session = (ChoirSession *) data;
-  guint n = choir_session_get_n_subscriptions (session);
-
-  for (guint i = 0; i < n; i++)
-    {
-      if (strcmp (choir_session_get_subscription (session, i)->channel->name, channel) == 0)
-        return TRUE;
-    }
-
-  return FALSE;
-}
-
-/**
- * choir_admin_list_picks:
- * @filter: a filter
- * @session: a session that has not ended
- *
- * Returns: whether @filter means @session's connection
- */
-gboolean
-choir_admin_list_picks (const ChoirAdminFilter *filter, ChoirSession *session)
-{
-  g_autofree char *address = NULL;
-
-  if (filter->keys & CHOIR_ADMIN_FILTER_ADDRESS)
-    address = choir_link_dup_address (choir_session_get_link (session));
-
-  return choir_admin_filter_matches (
-    filter, &(ChoirAdminSubject){
-              .connection = choir_session_get_connection_id (session),
-              .user = choir_session_get_user_id (session),
-              .address = address,
-              .dialect = choir_dialect_get_id (choir_session_get_dialect (session)),
-              .slow = is_slow (session),
-              .has_channel = has_channel,
-              .data = session,
-            });
-}
-
 static GVariant *
 describe (ChoirSession *session)
 {
@@ -82,7 +30,7 @@ describe (ChoirSession *session)
                          (guint64) choir_session_get_outbox (session)->n_bytes);
   g_variant_dict_insert (&dict, "messages_received", "t", choir_session_get_n_received (session));
   g_variant_dict_insert (&dict, "errors", "t", choir_session_get_n_errors (session));
-  g_variant_dict_insert (&dict, "slow", "b", is_slow (session));
+  g_variant_dict_insert (&dict, "slow", "b", choir_audience_is_slow (session));
 
   return g_variant_dict_end (&dict);
 }
@@ -90,7 +38,7 @@ describe (ChoirSession *session)
 /**
  * choir_admin_list_connections:
  * @hub: a hub
- * @filter: which are meant
+ * @audience: which are meant
  * @offset: how many of those to pass over
  * @limit: at most how many to show; 0 for %CHOIR_ADMIN_LIMIT_DEFAULT, and never more than
  *   %CHOIR_ADMIN_LIMIT_MAX
@@ -99,7 +47,7 @@ describe (ChoirSession *session)
  */
 GVariant *
 choir_admin_list_connections (ChoirHub *hub,
-                              const ChoirAdminFilter *filter,
+                              const ChoirAudience *audience,
                               guint offset,
                               guint limit)
 {
@@ -113,7 +61,7 @@ choir_admin_list_connections (ChoirHub *hub,
     {
       ChoirSession *session = choir_hub_get_session (hub, i);
 
-      if (!choir_admin_list_picks (filter, session))
+      if (!choir_audience_picks (audience, session))
         continue;
 
       if (offset > 0)

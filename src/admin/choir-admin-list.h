@@ -6,8 +6,7 @@
 
 #pragma once
 
-#include "choir-admin-filter.h"
-#include "choir-hub.h"
+#include "choir-audience.h"
 
 G_BEGIN_DECLS
 
@@ -15,9 +14,8 @@ G_BEGIN_DECLS
 #define CHOIR_ADMIN_LIMIT_DEFAULT 100
 #define CHOIR_ADMIN_LIMIT_MAX 1000
 
-gboolean choir_admin_list_picks (const ChoirAdminFilter *filter, ChoirSession *session);
 GVariant *choir_admin_list_connections (ChoirHub *hub,
-                                        const ChoirAdminFilter *filter,
+                                        const ChoirAudience *audience,
                                         guint offset,
                                         guint limit);
 

@@ -144,7 +144,7 @@ perform_get_stats (ChoirAdminManager *self, GDBusMethodInvocation *invocation, g
 static void
 perform_list_connections (ChoirAdminManager *self, GDBusMethodInvocation *invocation, guint32 uid)
 {
-  g_auto (ChoirAdminFilter) filter = { 0 };
+  g_auto (ChoirAudience) audience = { 0 };
   g_autoptr (GVariant) dict = NULL;
   g_autoptr (GError) error = NULL;
   guint offset, limit;
@@ -152,12 +152,12 @@ perform_list_connections (ChoirAdminManager *self, GDBusMethodInvocation *invoca
   g_variant_get (g_dbus_method_invocation_get_parameters (invocation), "(@a{sv}uu)", &dict, &offset,
                  &limit);
 
-  if (!choir_admin_filter_parse (&filter, dict, &error))
+  if (!choir_admin_filter_parse (&audience, dict, &error))
     g_dbus_method_invocation_return_gerror (invocation, error);
   else
     choir_dbus_manager_complete_list_connections (
       CHOIR_DBUS_MANAGER (self), invocation,
-      choir_admin_list_connections (self->hub, &filter, offset, limit));
+      choir_admin_list_connections (self->hub, &audience, offset, limit));
 }
 
 static void
@@ -215,7 +215,7 @@ perform_kick_user (ChoirAdminManager *self, GDBusMethodInvocation *invocation, g
 static void
 perform_broadcast (ChoirAdminManager *self, GDBusMethodInvocation *invocation, guint32 uid)
 {
-  g_auto (ChoirAdminFilter) filter = { 0 };
+  g_auto (ChoirAudience) audience = { 0 };
   g_autoptr (GVariant) dict = NULL;
   g_autoptr (GError) error = NULL;
   const char *type, *payload;
@@ -224,8 +224,8 @@ perform_broadcast (ChoirAdminManager *self, GDBusMethodInvocation *invocation, g
   g_variant_get (g_dbus_method_invocation_get_parameters (invocation), "(&s&s@a{sv})", &type,
                  &payload, &dict);
 
-  if (!choir_admin_filter_parse (&filter, dict, &error) ||
-      !choir_admin_broadcast (self->hub, type, choir_slice (payload), &filter, &n_recipients,
+  if (!choir_admin_filter_parse (&audience, dict, &error) ||
+      !choir_admin_broadcast (self->hub, type, choir_slice (payload), &audience, &n_recipients,
                               &error))
     {
       g_dbus_method_invocation_return_gerror (invocation, error);

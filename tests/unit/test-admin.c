@@ -20,7 +20,7 @@ has_channel (gconstpointer data, const char *channel)
 
 static const char *const lobby_channels[] = { "chat:lobby", "chat:other", NULL };
 
-static const ChoirAdminSubject alice = {
+static const ChoirAudienceSubject alice = {
   .connection = "c-1",
   .user = "alice",
   .address = "2001:db8::1",
@@ -33,7 +33,7 @@ static const ChoirAdminSubject alice = {
 /* Not authenticated, in no channel */
 static const char *const no_channels[] = { NULL };
 
-static const ChoirAdminSubject nobody = {
+static const ChoirAudienceSubject nobody = {
   .connection = "c-2",
   .user = NULL,
   .address = "192.0.2.7",
@@ -44,7 +44,7 @@ static const ChoirAdminSubject nobody = {
 };
 
 static gboolean
-parse (ChoirAdminFilter *filter, const char *text, GError **error)
+parse (ChoirAudience *filter, const char *text, GError **error)
 {
   g_autoptr (GVariant) dict = g_variant_parse (G_VARIANT_TYPE ("a{sv}"), text, NULL, NULL, NULL);
 
@@ -87,13 +87,13 @@ static void
 test_matches (gconstpointer data)
 {
   const MatchCase *c = data;
-  g_auto (ChoirAdminFilter) filter = { 0 };
+  g_auto (ChoirAudience) filter = { 0 };
   g_autoptr (GError) error = NULL;
 
   parse (&filter, c->filter, &error);
   g_assert_no_error (error);
-  g_assert_cmpint (choir_admin_filter_matches (&filter, &alice), ==, c->alice);
-  g_assert_cmpint (choir_admin_filter_matches (&filter, &nobody), ==, c->nobody);
+  g_assert_cmpint (choir_audience_matches (&filter, &alice), ==, c->alice);
+  g_assert_cmpint (choir_audience_matches (&filter, &nobody), ==, c->nobody);
 }
 
 typedef struct
@@ -127,7 +127,7 @@ static void
 test_refuses (gconstpointer data)
 {
   const RefuseCase *c = data;
-  ChoirAdminFilter filter;
+  ChoirAudience filter;
   g_autoptr (GError) error = NULL;
 
   g_assert_false (parse (&filter, c->filter, &error));
@@ -154,10 +154,10 @@ make_exclude (guint n)
 static void
 test_exclude_limit (void)
 {
-  g_autoptr (GVariant) most = make_exclude (CHOIR_ADMIN_EXCLUDE_MAX);
-  g_autoptr (GVariant) more = make_exclude (CHOIR_ADMIN_EXCLUDE_MAX + 1);
-  g_auto (ChoirAdminFilter) filter = { 0 };
-  ChoirAdminFilter refused;
+  g_autoptr (GVariant) most = make_exclude (CHOIR_AUDIENCE_NAMES_MAX);
+  g_autoptr (GVariant) more = make_exclude (CHOIR_AUDIENCE_NAMES_MAX + 1);
+  g_auto (ChoirAudience) filter = { 0 };
+  ChoirAudience refused;
   g_autoptr (GError) error = NULL;
 
   g_assert_true (choir_admin_filter_parse (&filter, most, &error));
@@ -170,13 +170,13 @@ test_exclude_limit (void)
 static void
 test_clear (void)
 {
-  ChoirAdminFilter filter;
+  ChoirAudience filter;
 
   g_assert_true (parse (&filter, "{'user': <'bob'>, 'exclude': <['c-1']>}", NULL));
-  g_assert_false (choir_admin_filter_matches (&filter, &alice));
-  choir_admin_filter_clear (&filter);
-  g_assert_true (choir_admin_filter_matches (&filter, &alice));
-  choir_admin_filter_clear (&filter);
+  g_assert_false (choir_audience_matches (&filter, &alice));
+  choir_audience_clear (&filter);
+  g_assert_true (choir_audience_matches (&filter, &alice));
+  choir_audience_clear (&filter);
 }
 
 static void
