@@ -139,6 +139,18 @@ choir_channel_get_post (const ChoirChannel *self, guint i)
   return self->posts[(self->first_post + i) % self->posts_capacity];
 }
 
+/**
+ * choir_channel_get_first:
+ * @self: a channel
+ *
+ * Returns: the offset of the oldest post kept; that of the next one if none is
+ */
+guint64
+choir_channel_get_first (const ChoirChannel *self)
+{
+  return self->n_posts > 0 ? choir_channel_get_post (self, 0)->offset : self->offset + 1;
+}
+
 static gsize
 post_size (const ChoirPost *self)
 {
@@ -343,13 +355,13 @@ choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 no
  * choir_channel_is_disposable:
  * @self: a channel
  *
- * Returns: whether nobody would notice if it were made anew when next needed: no subscriber, no
- * log, and no offset that a client could come back with
+ * Returns: whether nobody would notice if it were made anew when next needed: nobody who needs it,
+ * no log, and no offset that a client could come back with
  */
 gboolean
 choir_channel_is_disposable (const ChoirChannel *self)
 {
-  return self->n_subscribers == 0 && self->n_posts == 0 && self->offset == 0;
+  return self->n_subscribers == 0 && self->n_holds == 0 && self->n_posts == 0 && self->offset == 0;
 }
 
 /**

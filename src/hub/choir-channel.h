@@ -84,6 +84,7 @@ struct _ChoirChannel
   guint32 first_post;
   guint32 n_posts;
   guint32 posts_capacity;
+  guint32 n_holds; /* by those who need it in memory without being subscribed */
   ChoirChannelKind kind;
   char epoch[17];
 };
@@ -99,6 +100,7 @@ void choir_channel_halve (ChoirChannel *self);
 guint choir_channel_trim (ChoirChannel *self, gint64 wall_us);
 gboolean choir_channel_is_disposable (const ChoirChannel *self);
 const ChoirPost *choir_channel_get_post (const ChoirChannel *self, guint i);
+guint64 choir_channel_get_first (const ChoirChannel *self);
 gboolean choir_channel_can_recover (const ChoirChannel *self, const char *epoch, guint64 offset);
 guint choir_channel_find_after (const ChoirChannel *self, guint64 offset);
 void choir_post_to_message (const ChoirPost *self, const ChoirChannel *channel, ChoirMessage *out);

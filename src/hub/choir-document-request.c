@@ -11,9 +11,6 @@
 
 #include <string.h>
 
-/* Of one session under way at a time: each may read, and hold, megabytes */
-#define READS_MAX 2
-
 static char *
 dup_or_null (ChoirSlice slice)
 {
@@ -59,7 +56,7 @@ end_read (ChoirDocumentRequest *self)
     return;
 
   self->flags &= ~CHOIR_REQUEST_READING;
-  self->session->extra->n_reads--;
+  choir_session_end_read (self->session);
 }
 
 void
@@ -140,15 +137,12 @@ choir_document_request_hold (ChoirDocumentRequest *self)
 gboolean
 choir_document_request_begin_read (ChoirDocumentRequest *self)
 {
-  ChoirSessionExtra *extra = choir_session_ensure_extra (self->session);
-
   if (self->flags & CHOIR_REQUEST_READING)
     return TRUE;
 
-  if (extra->n_reads >= READS_MAX)
+  if (!choir_session_begin_read (self->session))
     return FALSE;
 
-  extra->n_reads++;
   self->flags |= CHOIR_REQUEST_READING;
 
   return TRUE;

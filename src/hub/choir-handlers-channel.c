@@ -15,9 +15,6 @@
 
 #include <string.h>
 
-#define HISTORY_LIMIT_DEFAULT 50
-#define HISTORY_LIMIT_MAX 1000
-
 /* An answer must fit the asker's queue beside what is already there; @used: how much of it there
  * is */
 gsize
@@ -242,94 +239,6 @@ find_readable (ChoirSession *session, const ChoirEnvelope *message, const char *
   return channel;
 }
 
-static gint64
-read_int (ChoirSlice payload, const char *key, gint64 fallback)
-{
-  ChoirJsonValue value;
-  gint64 number;
-
-  if (choir_json_slice_get (payload, key, &value) && value.kind == CHOIR_JSON_NUMBER &&
-      choir_json_number_get_int (value.raw, &number))
-    return number;
-
-  return fallback;
-}
-
-static gboolean
-read_flag (ChoirSlice payload, const char *key)
-{
-  ChoirJsonValue value;
-
-  return choir_json_slice_get (payload, key, &value) && value.kind == CHOIR_JSON_TRUE;
-}
-
-/* Appends the page; returns whether nothing lies beyond it */
-static gboolean
-append_history (GString *list, ChoirSession *session, ChoirChannel *channel, ChoirSlice query)
-{
-  gsize budget = choir_handlers_get_budget (session, 0);
-  gint64 limit = CLAMP (read_int (query, "limit", HISTORY_LIMIT_DEFAULT), 0, HISTORY_LIMIT_MAX);
-  gboolean reverse = read_flag (query, "reverse");
-  gint64 since = read_int (query, "since", reverse ? G_MAXINT64 : 0);
-  gint64 i, n = 0;
-
-  /* forwards: after `since`; backwards: before it, newest first */
-  if (reverse)
-    i = (gint64) choir_channel_find_after (channel, MAX (since, 1) - 1) - 1;
-  else
-    i = choir_channel_find_after (channel, MAX (since, 0));
-
-  for (; i >= 0 && i < channel->n_posts; i += reverse ? -1 : 1, n++)
-    {
-      if (n >= limit || list->len > budget)
-        return FALSE;
-      choir_handlers_append_post (list, session, channel, i);
-    }
-
-  return TRUE;
-}
-
-/* history {channel, since?, limit, reverse?} -> history.result */
-static void
-handle_history (ChoirSession *session, const ChoirEnvelope *message)
-{
-  g_autofree char *name = choir_handlers_dup_channel (session, message, TRUE);
-  g_autoptr (GString) list = g_string_new ("[");
-  g_autoptr (GString) payload = NULL;
-  ChoirChannel *channel;
-  gboolean complete;
-
-  if (name == NULL)
-    return;
-
-  if (choir_channel_kind_of (name) == CHOIR_CHANNEL_DOCUMENT)
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
-                            "The past of a document is read with document.versions, document.at "
-                            "and sync.request");
-      return;
-    }
-
-  channel = find_readable (session, message, name);
-  if (channel == NULL)
-    return;
-
-  choir_channel_trim (channel, choir_clock_wall_us ());
-  complete = append_history (list, session, channel, message->payload);
-  g_string_append_c (list, ']');
-
-  payload = g_string_sized_new (list->len + 128);
-  choir_payload_open (payload);
-  choir_payload_add_string (payload, "channel", channel->name);
-  choir_payload_add_string (payload, "epoch", channel->epoch);
-  choir_payload_add_int (payload, "offset", channel->offset);
-  choir_payload_add_raw (payload, "messages", choir_payload_as_slice (list));
-  choir_payload_add_boolean (payload, "complete", complete);
-  choir_payload_close (payload);
-
-  choir_session_send (session, message, "history.result", choir_payload_as_slice (payload));
-}
-
 /* (nullable) (transfer full): a channel, or a document, which has an id where a channel has a name
  */
 static char *
@@ -381,7 +290,6 @@ handle_presence (ChoirSession *session, const ChoirEnvelope *message)
 
 static const ChoirRoute routes[] = {
   { "publish", handle_publish, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
-  { "history", handle_history, CHOIR_RATE_DEFAULT, 0 },
   { "presence", handle_presence, CHOIR_RATE_DEFAULT, 0 },
 };
 

@@ -17,6 +17,7 @@ void choir_handlers_register (ChoirRouter *router);
 void choir_handlers_register_system (ChoirRouter *router);
 void choir_handlers_register_subscribe (ChoirRouter *router);
 void choir_handlers_register_channel (ChoirRouter *router);
+void choir_handlers_register_history (ChoirRouter *router);
 void choir_handlers_register_chat (ChoirRouter *router);
 void choir_handlers_register_document (ChoirRouter *router);
 

@@ -14,7 +14,8 @@
 static gboolean
 is_stale (ChoirHub *self, ChoirChannel *channel, gint64 now_us)
 {
-  if (channel->n_subscribers > 0 || choir_channel_trim (channel, choir_clock_wall_us ()) > 0)
+  if (channel->n_subscribers > 0 || channel->n_holds > 0 ||
+      choir_channel_trim (channel, choir_clock_wall_us ()) > 0)
     return FALSE;
 
   return channel->offset == 0 || now_us - channel->touched_us > channel->ns->history_age_us;

@@ -547,3 +547,16 @@ choir_hub_release_channel (ChoirHub *self, ChoirChannel *channel)
   g_hash_table_remove (self->channels, channel->name);
   *self->stats->channels -= 1;
 }
+
+void
+choir_hub_hold_channel (ChoirHub *self, ChoirChannel *channel)
+{
+  channel->n_holds++;
+}
+
+void
+choir_hub_let_channel_go (ChoirHub *self, ChoirChannel *channel)
+{
+  channel->n_holds--;
+  choir_hub_release_channel (self, channel);
+}

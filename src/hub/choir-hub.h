@@ -86,6 +86,9 @@ void choir_hub_leave_user (ChoirHub *self, ChoirUser *user, ChoirSession *sessio
 ChoirChannel *choir_hub_find_channel (ChoirHub *self, const char *name);
 ChoirChannel *choir_hub_ensure_channel (ChoirHub *self, const char *name, GError **error);
 void choir_hub_release_channel (ChoirHub *self, ChoirChannel *channel);
+/* Until it is let go it stays in memory, whoever is in it */
+void choir_hub_hold_channel (ChoirHub *self, ChoirChannel *channel);
+void choir_hub_let_channel_go (ChoirHub *self, ChoirChannel *channel);
 guint choir_hub_get_n_channels (ChoirHub *self);
 
 typedef struct

@@ -21,6 +21,8 @@
 
 /* While a token is verified a client may go on talking, but not for ever */
 #define HELD_WHILE_VERIFYING 32
+/* Of the past, under way at a time: each may hold megabytes */
+#define READS_MAX 2
 
 static ChoirRateRule *
 get_rule (ChoirSession *self, ChoirRateClass rate_class)
@@ -70,6 +72,33 @@ gint64
 choir_session_take_rate (ChoirSession *self, ChoirRateClass rate_class)
 {
   return take_rate (self, rate_class, choir_clock_monotonic_us ());
+}
+
+/**
+ * choir_session_begin_read:
+ * @self: a session
+ *
+ * To be called before something of the past is read from the store for it.
+ *
+ * Returns: %FALSE if enough of that is under way; else choir_session_end_read() follows
+ */
+gboolean
+choir_session_begin_read (ChoirSession *self)
+{
+  ChoirSessionExtra *extra = choir_session_ensure_extra (self);
+
+  if (extra->n_reads >= READS_MAX)
+    return FALSE;
+
+  extra->n_reads++;
+
+  return TRUE;
+}
+
+void
+choir_session_end_read (ChoirSession *self)
+{
+  self->extra->n_reads--;
 }
 
 static gboolean

@@ -38,7 +38,7 @@ typedef struct
   char *client_id;       /* (owned) (nullable) */
   GQueue opening;        /* (element-type ChoirDocumentRequest): documents that are being read */
   gint64 content_us;     /* monotonic: when conflict.detected last had a text; 0: never */
-  guint8 n_reads;        /* of the past of documents, under way */
+  guint8 n_reads;        /* of the past, under way */
 } ChoirSessionExtra;
 
 struct _ChoirSession

@@ -82,6 +82,8 @@ void choir_session_refuse (ChoirSession *self,
 void choir_session_refuse_rate (ChoirSession *self, const ChoirEnvelope *request, gint64 wait_us);
 
 gint64 choir_session_take_rate (ChoirSession *self, ChoirRateClass rate_class);
+gboolean choir_session_begin_read (ChoirSession *self);
+void choir_session_end_read (ChoirSession *self);
 
 /* Authentication */
 void
