@@ -212,7 +212,7 @@ try_websocket (ChoirArrival *self, const ChoirHttpHead *head)
 
   choir_http_accept_key (head->key.data, head->key.len, accept_key);
   upgrade = read_request (self, head);
-  if (!choir_upgrade_decide (upgrade, gateway) || upgrade->status != 101)
+  if (!choir_upgrade_decide (upgrade, gateway) || upgrade->status != 101 || upgrade->is_stream)
     return FALSE;
 
   choir_gateway_move_admission (gateway, get_admitted (self), upgrade);

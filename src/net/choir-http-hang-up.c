@@ -55,27 +55,43 @@ drain_more (Drain *self)
                              sizeof self->buffer, G_PRIORITY_LOW, NULL, drained_cb, self);
 }
 
+/**
+ * choir_http_make_head:
+ * @message: a request whose status and headers of the answer are set
+ *
+ * Returns: (transfer full): the head of the answer, for whoever writes it without libsoup
+ */
+GString *
+choir_http_make_head (SoupServerMessage *message)
+{
+  GString *head = g_string_new (NULL);
+  SoupMessageHeadersIter iter;
+  const char *name, *value;
+
+  g_string_append_printf (head, "HTTP/1.1 %u %s\r\n", soup_server_message_get_status (message),
+                          soup_server_message_get_reason_phrase (message));
+
+  soup_message_headers_iter_init (&iter, soup_server_message_get_response_headers (message));
+  while (soup_message_headers_iter_next (&iter, &name, &value))
+    g_string_append_printf (head, "%s: %s\r\n", name, value);
+  g_string_append (head, "\r\n");
+
+  return head;
+}
+
 static GString *
 write_answer (SoupServerMessage *message)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   SoupMessageBody *body = soup_server_message_get_response_body (message);
   g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
-  GString *answer = g_string_new (NULL);
-  SoupMessageHeadersIter iter;
-  const char *name, *value;
+  GString *answer;
   gsize len;
   const char *text = g_bytes_get_data (bytes, &len);
 
   soup_message_headers_replace (headers, "Connection", "close");
   soup_message_headers_set_content_length (headers, (goffset) len);
-  g_string_append_printf (answer, "HTTP/1.1 %u %s\r\n", soup_server_message_get_status (message),
-                          soup_server_message_get_reason_phrase (message));
-
-  soup_message_headers_iter_init (&iter, headers);
-  while (soup_message_headers_iter_next (&iter, &name, &value))
-    g_string_append_printf (answer, "%s: %s\r\n", name, value);
-  g_string_append (answer, "\r\n");
+  answer = choir_http_make_head (message);
   if (soup_server_message_get_method (message) != SOUP_METHOD_HEAD)
     g_string_append_len (answer, text, (gssize) len);
 

@@ -64,9 +64,18 @@ void choir_http_add_cors (ChoirGateway *gateway, SoupServerMessage *message);
 /* choir-http-upgrade.c */
 gboolean choir_http_wants_upgrade (SoupServerMessage *message);
 gboolean choir_http_is_tls (GIOStream *stream);
+ChoirTransport *choir_http_make_transport (GIOStream *stream, int fd);
 void choir_http_upgrade (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *message);
 
+/* choir-http-stream.c */
+gboolean choir_http_is_stream_path (const char *path);
+void choir_http_start_stream (ChoirHttpServer *self,
+                              ChoirHttpPeer *peer,
+                              SoupServerMessage *message,
+                              ChoirUpgrade *upgrade);
+
 /* choir-http-hang-up.c */
+GString *choir_http_make_head (SoupServerMessage *message);
 gboolean choir_http_has_unread_body (SoupServerMessage *message, gboolean read);
 void choir_http_hang_up (ChoirHttpServer *self, SoupServerMessage *message, gboolean known);
 

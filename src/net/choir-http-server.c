@@ -204,6 +204,7 @@ handler_cb (SoupServer *soup,
   ChoirHttpServer *self = user_data;
   ChoirHttpPeer *peer = choir_http_find_peer (self, message);
   const char *method = soup_server_message_get_method (message);
+  gboolean is_stream = choir_http_is_stream_path (path);
 
   /* the peer may be gone already */
   if (peer == NULL)
@@ -225,14 +226,14 @@ handler_cb (SoupServer *soup,
 
   if (g_str_equal (method, "OPTIONS"))
     soup_server_message_set_status (message, 204, NULL);
-  else if (!g_str_equal (method, "GET") && !g_str_equal (method, "HEAD"))
+  else if (!g_str_equal (method, "GET") && (is_stream || !g_str_equal (method, "HEAD")))
     {
       choir_http_answer_problem (message, 405, CHOIR_ERROR_VALIDATION, "Only GET is served here",
                                  0);
       soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                    "GET, HEAD, OPTIONS");
+                                    is_stream ? "GET, OPTIONS" : "GET, HEAD, OPTIONS");
     }
-  else if (is_websocket_path (self->gateway, path))
+  else if (is_stream || is_websocket_path (self->gateway, path))
     choir_http_upgrade (self, peer, message);
   else
     choir_http_answer_get (self, message, path);

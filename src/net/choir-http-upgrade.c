@@ -80,9 +80,17 @@ choir_http_is_tls (GIOStream *stream)
   return G_IS_TLS_CONNECTION (base);
 }
 
-/* Plain: a descriptor of our own, and nothing of libsoup's is left. TLS: the stream itself */
-static ChoirTransport *
-make_transport (GIOStream *stream, int fd)
+/**
+ * choir_http_make_transport:
+ * @stream: taken out of libsoup
+ * @fd: the socket below it
+ *
+ * Plain: a descriptor of our own, and nothing of libsoup's is left. TLS: the stream itself.
+ *
+ * Returns: (transfer full) (nullable): %NULL if there are no descriptors left
+ */
+ChoirTransport *
+choir_http_make_transport (GIOStream *stream, int fd)
 {
   int own_fd;
 
@@ -125,7 +133,7 @@ wrote_informational_cb (SoupServerMessage *message, gpointer user_data)
 
   choir_timer_disarm (&peer->timer);
   pipelined = read_pipelined (stream);
-  transport = make_transport (stream, peer->fd);
+  transport = choir_http_make_transport (stream, peer->fd);
   if (transport == NULL)
     return;
 
@@ -225,7 +233,8 @@ answer (Handshake *handshake)
   if (peer == NULL)
     return;
 
-  if (self->upgrade->status == 101 && !choir_http_wants_upgrade (message))
+  if (self->upgrade->status == 101 && !self->upgrade->is_stream &&
+      !choir_http_wants_upgrade (message))
     {
       answer_plain_get (message, self->upgrade);
       return;
@@ -238,6 +247,12 @@ answer (Handshake *handshake)
     {
       *choir_hub_get_stats (self->server->gateway->hub)->rejected += 1;
       choir_http_answer_upgrade (message, self->upgrade);
+      return;
+    }
+
+  if (self->upgrade->is_stream)
+    {
+      choir_http_start_stream (self->server, peer, message, self->upgrade);
       return;
     }
 
@@ -264,7 +279,9 @@ decided_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
 
   answer (self);
-  soup_server_message_unpause (message);
+  /* an event stream: the connection has been taken out of libsoup */
+  if (soup_server_message_get_status (message) != SOUP_STATUS_OK)
+    soup_server_message_unpause (message);
 }
 
 /* (transfer full) (nullable): all lines of a header, joined; libsoup's own copy moves */
@@ -291,6 +308,7 @@ read_request (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *mes
     .protocols = protocols,
     .extensions = extensions,
     .authorization = soup_message_headers_get_one (headers, "Authorization"),
+    .last_event_id = soup_message_headers_get_one (headers, "Last-Event-ID"),
     .x_forwarded_for = x_forwarded_for,
     .forwarded = forwarded,
     .peer = peer->has_peer ? &peer->peer : NULL,
@@ -303,17 +321,18 @@ read_request (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *mes
  * choir_http_upgrade:
  * @self: the server
  * @peer: the connection
- * @message: a GET of a WebSocket's address
+ * @message: a GET of a WebSocket's address, or of an event stream's
  *
- * Answers it: 101, a refusal, or for a plain GET what a handshake would have been told, because a
- * browser's page sees no more of a refused handshake than that it failed.
+ * Answers it: 101, a stream, a refusal, or for a plain GET what a handshake would have been told,
+ * because a browser's page sees no more of a refused handshake than that it failed.
  */
 void
 choir_http_upgrade (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerMessage *message)
 {
   Handshake *handshake;
 
-  if (choir_http_wants_upgrade (message) && !check_handshake (message))
+  if (!choir_http_is_stream_path (g_uri_get_path (soup_server_message_get_uri (message))) &&
+      choir_http_wants_upgrade (message) && !check_handshake (message))
     return;
 
   handshake = g_new0 (Handshake, 1);

@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "choir-upgrade.h"
+#include "choir-upgrade-private.h"
 
 #include "choir-close-code.h"
 #include "choir-id.h"
@@ -14,8 +14,9 @@
 
 #define RETRY_AFTER_S 5
 
-static void
-refuse (ChoirUpgrade *self, guint status, ChoirError problem, const char *detail)
+/* Decides against it; @detail: in words fit for anyone */
+void
+choir_upgrade_refuse (ChoirUpgrade *self, guint status, ChoirError problem, const char *detail)
 {
   self->status = status;
   self->problem = problem;
@@ -29,29 +30,30 @@ refuse_token (ChoirUpgrade *self, ChoirError problem, const char *detail)
 {
   const ChoirDialectTable *table = choir_dialect_get_table (self->dialect);
 
-  if (table->auth_style == CHOIR_REFUSE_BY_CLOSE)
+  if (table->auth_style == CHOIR_REFUSE_BY_CLOSE && !self->is_stream)
     {
       gboolean fixed = table->auth_close_code == CHOIR_CLOSE_AUTH_FAILED;
 
-      refuse (self, 101, problem, fixed ? "Authentication failed" : detail);
+      choir_upgrade_refuse (self, 101, problem, fixed ? "Authentication failed" : detail);
       self->close_code = table->auth_close_code;
       return;
     }
 
-  refuse (self, problem == CHOIR_ERROR_PERMISSION_DENIED ? 403 : 401, problem, detail);
+  choir_upgrade_refuse (self, problem == CHOIR_ERROR_PERMISSION_DENIED ? 403 : 401, problem,
+                        detail);
 }
 
 static void
 refuse_full (ChoirUpgrade *self, const char *detail)
 {
-  if (choir_dialect_get_table (self->dialect)->capacity_by_close)
+  if (choir_dialect_get_table (self->dialect)->capacity_by_close && !self->is_stream)
     {
-      refuse (self, 101, CHOIR_ERROR_UNAVAILABLE, detail);
+      choir_upgrade_refuse (self, 101, CHOIR_ERROR_UNAVAILABLE, detail);
       self->close_code = CHOIR_CLOSE_TRY_AGAIN_LATER;
       return;
     }
 
-  refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, detail);
+  choir_upgrade_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, detail);
   self->retry_after_s = RETRY_AFTER_S;
 }
 
@@ -65,30 +67,6 @@ refuse_error (ChoirUpgrade *self, const GError *error)
     refuse_token (self, error->code, "Token expired");
   else
     refuse_token (self, CHOIR_ERROR_AUTH, "Invalid token");
-}
-
-/* (transfer full) (nullable): a parameter of the query, decoded; NULL if absent */
-static char *
-dup_parameter (const char *query, const char *name)
-{
-  gsize len = strlen (name);
-
-  for (const char *p = query; p != NULL && *p != '\0';)
-    {
-      const char *end = strchrnul (p, '&');
-
-      if ((gsize) (end - p) > len && p[len] == '=' && strncmp (p, name, len) == 0)
-        {
-          char *value = g_uri_unescape_segment (p + len + 1, end, NULL);
-
-          /* one that can't be decoded is there all the same, and no good */
-          return value != NULL ? value : g_strndup (p + len + 1, (gsize) (end - p - len - 1));
-        }
-
-      p = *end == '&' ? end + 1 : NULL;
-    }
-
-  return NULL;
 }
 
 /* `bearer.JWT` or `jwt.JWT` among the subprotocols: the way for browsers, which can't set headers
@@ -138,7 +116,7 @@ choose_dialect (ChoirUpgrade *self,
   if (self->dialect != NULL)
     return;
 
-  name = dup_parameter (request->query, "dialect");
+  name = choir_upgrade_dup_parameter (request->query, "dialect");
   if (name != NULL)
     self->dialect = choir_dialect_by_name (name);
   if (self->dialect == NULL)
@@ -163,17 +141,34 @@ typedef struct
   ChoirDialectId dialect;
 } EndPoint;
 
+/* Below /ws, and below /sse as well */
 static const EndPoint end_points[] = {
-  { "/ws/document/", "document:", CHOIR_DIALECT_JDDB },
-  { "/ws/chat/", "chat:", CHOIR_DIALECT_TRIPSAGE },
-  { "/ws/agent-status/", "agent-status:", CHOIR_DIALECT_TRIPSAGE },
+  { "/document/", "document:", CHOIR_DIALECT_JDDB },
+  { "/chat/", "chat:", CHOIR_DIALECT_TRIPSAGE },
+  { "/agent-status/", "agent-status:", CHOIR_DIALECT_TRIPSAGE },
 };
 
-/* Whether a WebSocket is served at the path; finds dialect, channel and the path's token */
+/* (nullable): what stands behind @prefix in @path */
+static const char *
+skip_prefix (const char *path, const char *prefix)
+{
+  return g_str_has_prefix (path, prefix) ? path + strlen (prefix) : NULL;
+}
+
+/* Whether a WebSocket or an event stream is served at the path; finds dialect, channel and the
+ * path's token */
 static gboolean
 route (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *request)
 {
-  if (strcmp (request->path, "/ws") == 0 || strcmp (request->path, "/ws/") == 0)
+  const char *path = skip_prefix (request->path, "/sse");
+
+  self->is_stream = path != NULL;
+  if (path == NULL)
+    path = skip_prefix (request->path, "/ws");
+  if (path == NULL)
+    return FALSE;
+
+  if (*path == '\0' || strcmp (path, "/") == 0)
     {
       choose_dialect (self, gateway, request, gateway->default_dialect);
       return TRUE;
@@ -181,7 +176,7 @@ route (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *req
 
   for (guint i = 0; i < G_N_ELEMENTS (end_points); i++)
     {
-      g_autofree char *id = dup_segment (request->path, end_points[i].prefix);
+      g_autofree char *id = dup_segment (path, end_points[i].prefix);
       g_autofree char *channel = NULL;
 
       if (id == NULL)
@@ -196,7 +191,7 @@ route (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *req
       return TRUE;
     }
 
-  self->token = dup_segment (request->path, "/ws/");
+  self->token = dup_segment (path, "/");
   if (self->token == NULL || strcmp (self->token, "config") == 0)
     return FALSE;
 
@@ -219,7 +214,7 @@ find_token (ChoirUpgrade *self, const ChoirUpgradeRequest *request)
     self->token = dup_protocol_token (request->protocols);
 
   if (self->token == NULL)
-    self->token = dup_parameter (request->query, "token");
+    self->token = choir_upgrade_dup_parameter (request->query, "token");
 }
 
 static void
@@ -280,24 +275,27 @@ choir_upgrade_new (ChoirGateway *gateway, const ChoirUpgradeRequest *request)
 
   if (!route (self, gateway, request))
     {
-      refuse (self, 404, CHOIR_ERROR_NOT_FOUND, "There is nothing at this address");
+      choir_upgrade_refuse (self, 404, CHOIR_ERROR_NOT_FOUND, "There is nothing at this address");
       return self;
     }
 
   self->is_websocket_path = TRUE;
   if (!choir_origin_policy_allows (gateway->origins, request->origin))
     {
-      refuse (self, 403, CHOIR_ERROR_PERMISSION_DENIED, "Origin not allowed");
+      choir_upgrade_refuse (self, 403, CHOIR_ERROR_PERMISSION_DENIED, "Origin not allowed");
       return self;
     }
 
   find_token (self, request);
   negotiate_extensions (self, gateway, request->extensions);
-  self->client_id = dup_parameter (request->query, "client_id");
+  self->client_id = choir_upgrade_dup_parameter (request->query, "client_id");
   if (self->client_id != NULL &&
       !choir_name_is_identifier (self->client_id, strlen (self->client_id)))
     g_clear_pointer (&self->client_id, g_free);
-  batch = dup_parameter (request->query, "batch");
+  if (self->is_stream && !choir_upgrade_read_stream (self, request))
+    return self;
+
+  batch = choir_upgrade_dup_parameter (request->query, "batch");
   self->batching = g_strcmp0 (batch, "1") == 0;
 
   return self;
@@ -311,6 +309,8 @@ choir_upgrade_free (ChoirUpgrade *self)
   g_free (self->default_channel);
   g_free (self->client_id);
   g_free (self->token);
+  g_free (self->last_event_id);
+  g_clear_pointer (&self->positions, choir_event_positions_free);
   g_clear_pointer (&self->claims, choir_claims_unref);
   g_free (self);
 }
@@ -327,12 +327,13 @@ check_capacity (ChoirUpgrade *self, ChoirGateway *gateway)
       return FALSE;
 
     case CHOIR_ADMIT_USER_FULL:
-      refuse (self, 429, CHOIR_ERROR_RATE_LIMITED, "Too many connections of this user");
+      choir_upgrade_refuse (self, 429, CHOIR_ERROR_RATE_LIMITED,
+                            "Too many connections of this user");
       self->retry_after_s = RETRY_AFTER_S;
       return FALSE;
 
     case CHOIR_ADMIT_DRAINING:
-      refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, "The server is going down");
+      choir_upgrade_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, "The server is going down");
       self->retry_after_s = RETRY_AFTER_S;
       return FALSE;
 
@@ -379,6 +380,13 @@ welcome_guest (ChoirUpgrade *self, ChoirGateway *gateway)
 static void
 decide_without_token (ChoirUpgrade *self, ChoirGateway *gateway)
 {
+  /* a stream has no first message that could bring one */
+  if (self->is_stream && gateway->require_auth)
+    {
+      refuse_token (self, CHOIR_ERROR_TOKEN_MISSING, "Missing authentication");
+      return;
+    }
+
   switch (choir_dialect_get_table (self->dialect)->auth_style)
     {
     case CHOIR_AUTH_BY_MESSAGE:
@@ -425,7 +433,7 @@ choir_upgrade_decide (ChoirUpgrade *self, ChoirGateway *gateway)
 
   if (!gateway->ready || choir_hub_is_draining (gateway->hub))
     {
-      refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, "The server is not ready");
+      choir_upgrade_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, "The server is not ready");
       self->retry_after_s = RETRY_AFTER_S;
       return TRUE;
     }

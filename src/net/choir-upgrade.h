@@ -1,4 +1,4 @@
-/* choir-upgrade.h: whether a WebSocket may be opened, and as what
+/* choir-upgrade.h: whether a WebSocket or an event stream may be opened, and as what
  *
  * SPDX-FileCopyrightText: Copyright © the Choir contributors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -13,6 +13,7 @@
 #include "choir-deflate.h"
 #include "choir-dialect.h"
 #include "choir-error.h"
+#include "choir-event-positions.h"
 #include "choir-gateway.h"
 
 G_BEGIN_DECLS
@@ -28,6 +29,7 @@ typedef struct
   const char *authorization;   /* (nullable) */
   const char *x_forwarded_for; /* (nullable) */
   const char *forwarded;       /* (nullable) */
+  const char *last_event_id;   /* (nullable) */
   const ChoirAddress *peer;    /* (nullable): a unix socket */
 } ChoirUpgradeRequest;
 
@@ -49,14 +51,17 @@ struct _ChoirUpgrade
   const char *subprotocol;     /* (nullable) static */
   char *extensions;            /* (owned) (nullable): Sec-WebSocket-Extensions of the answer */
   ChoirDeflateParams deflate;
-  ChoirClaims *claims;   /* (owned) (nullable): not authenticated yet */
-  char *default_channel; /* (owned) (nullable) */
-  char *client_id;       /* (owned) (nullable) */
-  char *token;           /* (owned) (nullable): still to be verified */
-  ChoirAddress address;  /* the client's, if has_address */
+  ChoirClaims *claims;            /* (owned) (nullable): not authenticated yet */
+  char *default_channel;          /* (owned) (nullable) */
+  char *client_id;                /* (owned) (nullable) */
+  char *token;                    /* (owned) (nullable): still to be verified */
+  char *last_event_id;            /* (owned) (nullable): of a stream */
+  ChoirEventPositions *positions; /* (owned) (nullable): of a stream whose address names channels */
+  ChoirAddress address;           /* the client's, if has_address */
   gboolean has_address;
   gboolean counted; /* the admission has counted it for @address */
   gboolean batching;
+  gboolean is_stream;         /* server-sent events; 101 stands for the answer that opens them */
   gboolean is_websocket_path; /* FALSE: no WebSocket is served at this path */
 };
 
