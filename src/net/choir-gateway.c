@@ -27,6 +27,7 @@ sweep_cb (ChoirTimer *timer)
 
   choir_admission_sweep (self->admission, choir_clock_monotonic_us ());
   choir_rate_limiter_sweep (self->api_rate, choir_clock_monotonic_us ());
+  choir_rate_limiter_sweep (self->publish_rate, choir_clock_monotonic_us ());
   choir_timer_wheel_arm (self->wheel, timer, SWEEP_US, sweep_cb);
 }
 
@@ -64,6 +65,7 @@ choir_gateway_new (ChoirConfig *config,
   self->counters = counters;
   self->admission = choir_admission_new (0, 0, NULL);
   self->api_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
+  self->publish_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
 
   if (!choir_gateway_configure (self, error))
     {
@@ -82,6 +84,7 @@ choir_gateway_free (ChoirGateway *self)
   choir_timer_disarm (&self->sweep_timer);
   g_clear_pointer (&self->admission, choir_admission_free);
   g_clear_pointer (&self->api_rate, choir_rate_limiter_free);
+  g_clear_pointer (&self->publish_rate, choir_rate_limiter_free);
   g_clear_pointer (&self->origins, choir_origin_policy_free);
   g_clear_pointer (&self->forwarded, choir_forwarded_policy_free);
   g_clear_object (&self->hub);
@@ -184,6 +187,8 @@ configure_api (ChoirGateway *self, GError **error)
     }
 
   choir_rate_limiter_set_rule (self->api_rate, rate);
+  choir_rate_limiter_set_rule (
+    self->publish_rate, choir_hub_get_settings (self->hub)->dialects[CHOIR_DIALECT_CHOIR].rate);
   self->api_max_requests = choir_config_get_uint (self->config, "api", "max-requests");
   self->api_max_bytes = choir_config_get_size (self->config, "api", "max-bytes");
   self->api_max_waiting = choir_config_get_uint (self->config, "api", "max-waiting");

@@ -38,6 +38,7 @@ typedef struct
   ChoirOriginPolicy *origins;      /* (owned) */
   ChoirForwardedPolicy *forwarded; /* (owned) */
   ChoirRateLimiter *api_rate;      /* (owned): of the API's requests, by user */
+  ChoirRateLimiter *publish_rate;  /* (owned): of what users publish through it */
   ChoirConnectionProfile profiles[CHOIR_N_DIALECTS];
   ChoirConnectionProfile echo_profile;
   ChoirOutboxLimits echo_outbox;

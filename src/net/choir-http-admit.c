@@ -43,7 +43,22 @@ check_rate (ChoirHttpRequest *self)
   return FALSE;
 }
 
-/* Back ends may do everything; others what they may on a connection too */
+/**
+ * choir_http_request_is_back_end:
+ * @self: a request that has been admitted
+ *
+ * Returns: whether it may do everything
+ */
+gboolean
+choir_http_request_is_back_end (const ChoirHttpRequest *self)
+{
+  const ChoirSettings *settings = choir_hub_get_settings (self->gateway->hub);
+
+  return choir_claims_has_role (self->claims, settings->service_role) ||
+         choir_claims_has_role (self->claims, "admin");
+}
+
+/* Others may do what they may on a connection too */
 static gboolean
 check_permission (ChoirHttpRequest *self)
 {
@@ -52,8 +67,7 @@ check_permission (ChoirHttpRequest *self)
   ChoirPermission wanted =
     route->access == CHOIR_HTTP_MAY_READ ? CHOIR_PERMISSION_READ : CHOIR_PERMISSION_WRITE;
 
-  if (choir_claims_has_role (self->claims, choir_hub_get_settings (hub)->service_role) ||
-      choir_claims_has_role (self->claims, "admin"))
+  if (choir_http_request_is_back_end (self))
     return TRUE;
 
   if (route->access == CHOIR_HTTP_MAY_ASK ||

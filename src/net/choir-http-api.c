@@ -6,6 +6,7 @@
 
 #include "choir-http-api.h"
 
+#include "choir-clock.h"
 #include "choir-http-private.h"
 
 #include <string.h>
@@ -16,7 +17,9 @@ struct _ChoirHttpApi
   GHashTable *requests;    /* (element-type ChoirHttpRequest): all that have a message */
   guint n_admitted;
   guint n_waiting;
-  gsize n_bytes; /* of bodies, in and out */
+  gsize n_bytes;                     /* of bodies, in and out */
+  ChoirHttpIdempotency *idempotency; /* (owned) */
+  gint64 started_us;                 /* monotonic */
 };
 
 /**
@@ -32,6 +35,8 @@ choir_http_api_new (ChoirHttpServer *server)
 
   self->server = server;
   self->requests = g_hash_table_new (NULL, NULL);
+  self->idempotency = choir_http_idempotency_new ();
+  self->started_us = choir_clock_monotonic_us ();
 
   return self;
 }
@@ -47,6 +52,7 @@ choir_http_api_free (ChoirHttpApi *self)
     ((ChoirHttpRequest *) request)->api = NULL;
 
   g_hash_table_unref (self->requests);
+  choir_http_idempotency_free (self->idempotency);
   g_free (self);
 }
 
@@ -72,6 +78,24 @@ guint
 choir_http_api_get_n_waiting (ChoirHttpApi *self)
 {
   return self->n_waiting;
+}
+
+/**
+ * choir_http_api_get_started_us:
+ * @self: the API
+ *
+ * Returns: since when it is there, monotonic
+ */
+gint64
+choir_http_api_get_started_us (ChoirHttpApi *self)
+{
+  return self->started_us;
+}
+
+ChoirHttpIdempotency *
+choir_http_api_get_idempotency (ChoirHttpApi *self)
+{
+  return self->idempotency;
 }
 
 ChoirHttpServer *

@@ -8,6 +8,7 @@
 
 #include <libsoup/soup.h>
 
+#include "choir-http-idempotency.h"
 #include "choir-http-request.h"
 #include "choir-http-server.h"
 #include "choir-upgrade.h"
@@ -104,6 +105,8 @@ void choir_http_request_authenticate (ChoirHttpRequest *self);
 
 /* choir-http-api.c */
 ChoirHttpServer *choir_http_api_get_server (ChoirHttpApi *self);
+ChoirHttpIdempotency *choir_http_api_get_idempotency (ChoirHttpApi *self);
+gint64 choir_http_api_get_started_us (ChoirHttpApi *self);
 gboolean choir_http_api_enter (ChoirHttpApi *self, ChoirHttpRequest *request);
 gboolean choir_http_api_reserve (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
 void choir_http_api_account (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);

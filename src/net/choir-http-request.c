@@ -79,6 +79,7 @@ choir_http_request_unref (ChoirHttpRequest *self)
   for (guint i = 0; i < CHOIR_HTTP_PARAMETERS_MAX; i++)
     g_free (self->values[i]);
   g_free (self->channel);
+  g_free (self->once);
   g_clear_pointer (&self->claims, choir_claims_unref);
   g_byte_array_unref (self->body);
   g_object_unref (self->cancellable);

@@ -74,8 +74,9 @@ struct _ChoirHttpRequest
   GCancellable *cancellable;               /* (owned): when the client goes */
   gpointer data;                           /* (owned) (nullable): the handler's */
   GDestroyNotify free_data;                /* called as soon as there is an answer */
-  ChoirHttpWait *wait;                     /* (owned) (nullable): while it waits */
-  gsize n_bytes;                           /* of bodies, in and out, as the API counts them */
+  char *once; /* (owned) (nullable): by which the API knows it again, see choir_http_once_begin() */
+  ChoirHttpWait *wait; /* (owned) (nullable): while it waits */
+  gsize n_bytes;       /* of bodies, in and out, as the API counts them */
   guint n_refs;
   guint8 flags;
 };
@@ -95,6 +96,7 @@ gboolean choir_http_request_get_uint (ChoirHttpRequest *self,
                                       guint64 max,
                                       guint64 *out);
 ChoirSlice choir_http_request_get_body (const ChoirHttpRequest *self);
+gboolean choir_http_request_is_back_end (const ChoirHttpRequest *self);
 void choir_http_request_set_data (ChoirHttpRequest *self, gpointer data, GDestroyNotify free_data);
 
 /* What is answered, once; nothing happens if the client has gone */

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "choir-http-api.h"
+#include "choir-http-messages.h"
 #include "choir-http-private.h"
 
 #include "choir-names.h"
@@ -21,6 +22,12 @@ typedef struct
 
 static const Table tables[] = {
   { choir_http_documents_routes, &choir_http_documents_n_routes },
+  { choir_http_publish_routes, &choir_http_publish_n_routes },
+  { choir_http_send_routes, &choir_http_send_n_routes },
+  { choir_http_notify_routes, &choir_http_notify_n_routes },
+  { choir_http_connections_routes, &choir_http_connections_n_routes },
+  { choir_http_channels_routes, &choir_http_channels_n_routes },
+  { choir_http_stats_routes, &choir_http_stats_n_routes },
 };
 
 /* The variable segments' raw texts, if @path is of the form @pattern */

@@ -1,0 +1,39 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-hub-find.h"
+
+#include "choir-hub-private.h"
+
+/**
+ * choir_hub_find_session_by_id:
+ * @self: a hub
+ * @session_id: what `connection.established` named so
+ *
+ * Returns: (transfer none) (nullable): the session
+ */
+ChoirSession *
+choir_hub_find_session_by_id (ChoirHub *self, const char *session_id)
+{
+  return g_hash_table_lookup (self->by_session, session_id);
+}
+
+/**
+ * choir_hub_visit_channels:
+ * @self: a hub
+ * @visit: called for each channel in memory, in no order
+ * @user_data: for @visit
+ */
+void
+choir_hub_visit_channels (ChoirHub *self, ChoirChannelVisitor visit, gpointer user_data)
+{
+  GHashTableIter iter;
+  gpointer channel;
+
+  g_hash_table_iter_init (&iter, self->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &channel))
+    visit (channel, user_data);
+}
