@@ -6,6 +6,7 @@
 
 #include "choir-channel.h"
 
+#include "choir-channel-log.h"
 #include "choir-clock.h"
 
 #include <string.h>
@@ -181,6 +182,7 @@ choir_channel_free (ChoirChannel *self)
 {
   g_assert (self->n_subscribers == 0 && self->room == NULL);
 
+  g_clear_pointer (&self->log, choir_channel_log_free);
   drop_all (self);
   self->ns->n_channels--;
   g_free (self->posts);
@@ -232,6 +234,23 @@ choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription)
     }
 
   self->touched_us = choir_clock_monotonic_us ();
+}
+
+/**
+ * choir_channel_restart:
+ * @self: a channel
+ * @epoch: its epoch from now on; may be what it is
+ * @offset: its offset from now on
+ *
+ * Forgets the messages in memory.
+ */
+void
+choir_channel_restart (ChoirChannel *self, const char *epoch, guint64 offset)
+{
+  drop_all (self);
+  if (epoch != self->epoch)
+    g_strlcpy (self->epoch, epoch, sizeof self->epoch);
+  self->offset = offset;
 }
 
 /**
@@ -361,7 +380,8 @@ choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 no
 gboolean
 choir_channel_is_disposable (const ChoirChannel *self)
 {
-  return self->n_subscribers == 0 && self->n_holds == 0 && self->n_posts == 0 && self->offset == 0;
+  return self->n_subscribers == 0 && self->n_holds == 0 && self->n_posts == 0 &&
+         self->offset == 0 && (self->log == NULL || !choir_channel_log_is_busy (self->log));
 }
 
 /**

@@ -14,6 +14,7 @@
 G_BEGIN_DECLS
 
 typedef struct _ChoirChannel ChoirChannel;
+typedef struct _ChoirChannelLog ChoirChannelLog;
 typedef struct _ChoirDocumentRoom ChoirDocumentRoom;
 typedef struct _ChoirSession ChoirSession;
 typedef struct _ChoirUser ChoirUser;
@@ -75,6 +76,7 @@ struct _ChoirChannel
   ChoirHistoryBudget *budget;      /* borrowed */
   ChoirSubscription **subscribers; /* (owned array) */
   ChoirDocumentRoom *room;         /* (owned) (nullable): of a document that somebody has open */
+  ChoirChannelLog *log;            /* (owned) (nullable): if it is kept in the store */
   ChoirPost **posts; /* (owned) (nullable): ring of the newest, oldest at @first_post */
   gsize n_bytes;     /* of the budget */
   guint64 offset;    /* of the newest message; 0: none yet */
@@ -96,6 +98,7 @@ void choir_channel_add (ChoirChannel *self, ChoirSubscription *subscription);
 void choir_channel_remove (ChoirChannel *self, ChoirSubscription *subscription);
 
 guint64 choir_channel_append (ChoirChannel *self, const ChoirMessage *message, gint64 now_us);
+void choir_channel_restart (ChoirChannel *self, const char *epoch, guint64 offset);
 void choir_channel_halve (ChoirChannel *self);
 guint choir_channel_trim (ChoirChannel *self, gint64 wall_us);
 gboolean choir_channel_is_disposable (const ChoirChannel *self);

@@ -42,12 +42,11 @@ choir_handlers_append_post (GString *out, ChoirSession *session, ChoirChannel *c
   choir_envelope_append (choir_session_get_dialect (session), &message, out);
 }
 
-/* @value: the payload's `channel`, with an empty `raw` if it has none */
-static char *
-dup_named_channel (ChoirSession *session,
-                   const ChoirEnvelope *message,
-                   const ChoirJsonValue *value,
-                   gboolean use_default)
+char *
+choir_handlers_dup_named_channel (ChoirSession *session,
+                                  const ChoirEnvelope *message,
+                                  const ChoirJsonValue *value,
+                                  gboolean use_default)
 {
   g_autofree char *name = NULL;
 
@@ -87,135 +86,7 @@ choir_handlers_dup_channel (ChoirSession *session,
 
   choir_json_slice_get (message->payload, "channel", &value);
 
-  return dup_named_channel (session, message, &value, use_default);
-}
-
-static gboolean
-is_back_end (ChoirSession *session)
-{
-  const ChoirSettings *settings = choir_hub_get_settings (choir_session_get_hub (session));
-  ChoirClaims *claims = choir_session_get_claims (session);
-
-  return choir_claims_has_role (claims, settings->service_role) ||
-         choir_claims_has_role (claims, "admin");
-}
-
-/* Whether the type may be published under; refuses the message if not */
-static gboolean
-check_publish_type (ChoirSession *session,
-                    const ChoirEnvelope *message,
-                    const ChoirJsonValue *value,
-                    char type[CHOIR_TYPE_NAME_MAX + 1])
-{
-  ChoirSlice contents = choir_json_string_contents (value->raw);
-
-  if (value->kind != CHOIR_JSON_STRING || contents.len == 0 || contents.len > CHOIR_TYPE_NAME_MAX ||
-      !choir_name_is_identifier (contents.data, contents.len))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
-                            "Field \"type\" of the payload must be a name of 1-%d bytes",
-                            CHOIR_TYPE_NAME_MAX);
-      return FALSE;
-    }
-
-  memcpy (type, contents.data, contents.len);
-  type[contents.len] = '\0';
-
-  if (choir_router_is_reserved (type) && !is_back_end (session))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
-                            "Messages of this type come from the service only");
-      return FALSE;
-    }
-
-  return TRUE;
-}
-
-static void
-send_published (ChoirSession *session,
-                const ChoirEnvelope *message,
-                const ChoirPublished *published)
-{
-  g_autoptr (GString) payload = g_string_sized_new (128);
-
-  choir_payload_open (payload);
-  choir_payload_add_string (payload, "channel", published->channel->name);
-  choir_payload_add_string (payload, "epoch", published->channel->epoch);
-  choir_payload_add_int (payload, "offset", published->offset);
-  choir_payload_close (payload);
-
-  choir_session_send (session, message, "publish.ok", choir_payload_as_slice (payload));
-}
-
-/*
- * Checks the permission, publishes and answers; shared by publish and chat.message.
- */
-void
-choir_handlers_publish (ChoirSession *session,
-                        const ChoirEnvelope *message,
-                        const char *channel,
-                        const char *type,
-                        ChoirSlice payload)
-{
-  g_autoptr (GError) error = NULL;
-  ChoirPublished published;
-  ChoirPublication publication = {
-    .channel = channel,
-    .type = type,
-    .payload = payload,
-    .user_id = choir_session_get_user_id (session),
-    .session_id = choir_session_get_id (session),
-  };
-
-  if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
-    choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
-                          "You may not publish to this channel");
-  else if (!choir_hub_publish (choir_session_get_hub (session), &publication, &published, &error))
-    choir_session_send_error (session, message, error);
-  else
-    send_published (session, message, &published);
-}
-
-/* publish {channel, type, payload} */
-static void
-handle_publish (ChoirSession *session, const ChoirEnvelope *message)
-{
-  static const ChoirSlice keys[] = {
-    CHOIR_SLICE_LITERAL ("channel"),
-    CHOIR_SLICE_LITERAL ("type"),
-    CHOIR_SLICE_LITERAL ("payload"),
-    CHOIR_SLICE_LITERAL ("data"),
-  };
-  ChoirJsonValue values[G_N_ELEMENTS (keys)];
-  g_autofree char *channel = NULL;
-  g_autoptr (GString) stamped = NULL;
-  char type[CHOIR_TYPE_NAME_MAX + 1];
-  ChoirJsonValue payload;
-
-  choir_json_slice_get_many (message->payload, keys, G_N_ELEMENTS (keys), values);
-  channel = dup_named_channel (session, message, &values[0], TRUE);
-  if (channel == NULL || !check_publish_type (session, message, &values[1], type))
-    return;
-
-  payload = values[2].raw.len > 0 ? values[2] : values[3];
-  if (payload.raw.len == 0)
-    payload = (ChoirJsonValue){ CHOIR_SLICE_LITERAL ("{}"), CHOIR_JSON_OBJECT, 0 };
-
-  if (payload.kind != CHOIR_JSON_OBJECT)
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
-                            "Field \"payload\" of the payload must be an object");
-      return;
-    }
-
-  if (g_str_has_prefix (type, "chat.") || g_str_has_prefix (type, "cursor.") ||
-      g_str_has_prefix (type, "selection."))
-    {
-      stamped = choir_handlers_with_sender (session, payload.raw);
-      payload.raw = choir_payload_as_slice (stamped);
-    }
-
-  choir_handlers_publish (session, message, channel, type, payload.raw);
+  return choir_handlers_dup_named_channel (session, message, &value, use_default);
 }
 
 /* (nullable): the channel if the session may read it; refuses the message otherwise */
@@ -289,7 +160,6 @@ handle_presence (ChoirSession *session, const ChoirEnvelope *message)
 }
 
 static const ChoirRoute routes[] = {
-  { "publish", handle_publish, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
   { "presence", handle_presence, CHOIR_RATE_DEFAULT, 0 },
 };
 

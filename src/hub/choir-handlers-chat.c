@@ -24,7 +24,8 @@ choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload)
   while (choir_json_slice_next_member (payload, &cursor, &member))
     {
       if (choir_slice_equals (member.key, "user_id") ||
-          choir_slice_equals (member.key, "session_id"))
+          choir_slice_equals (member.key, "session_id") ||
+          choir_slice_equals (member.key, "idempotency_key"))
         continue;
 
       g_string_append (out, ",\"");
@@ -42,24 +43,40 @@ choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload)
 static void
 handle_message (ChoirSession *session, const ChoirEnvelope *message)
 {
-  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
+  static const ChoirSlice keys[] = {
+    CHOIR_SLICE_LITERAL ("channel"),
+    CHOIR_SLICE_LITERAL ("content"),
+    CHOIR_SLICE_LITERAL ("idempotency_key"),
+  };
+  ChoirJsonValue values[G_N_ELEMENTS (keys)];
+  g_autofree char *channel = NULL;
+  g_autofree char *key = NULL;
   g_autoptr (GString) payload = NULL;
-  ChoirJsonValue content;
+  ChoirPublication publication;
 
+  choir_json_slice_get_many (message->payload, keys, G_N_ELEMENTS (keys), values);
+  channel = choir_handlers_dup_named_channel (session, message, &values[0], TRUE);
   if (channel == NULL)
     return;
 
-  if (!choir_json_slice_get (message->payload, "content", &content) ||
-      content.kind != CHOIR_JSON_STRING)
+  if (values[1].raw.len == 0 || values[1].kind != CHOIR_JSON_STRING)
     {
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                             "Field \"content\" must be a string");
       return;
     }
 
+  if (!choir_handlers_read_key (session, message, &values[2], &key))
+    return;
+
   payload = choir_handlers_with_sender (session, message->payload);
-  choir_handlers_publish (session, message, channel, "chat.message",
-                          choir_payload_as_slice (payload));
+  publication = (ChoirPublication){
+    .channel = channel,
+    .type = "chat.message",
+    .payload = choir_payload_as_slice (payload),
+    .key = key,
+  };
+  choir_handlers_publish (session, message, &publication, NULL);
 }
 
 static const ChoirRoute routes[] = {

@@ -94,6 +94,7 @@ choir_handlers_register (ChoirRouter *router)
   choir_handlers_register_system (router);
   choir_handlers_register_subscribe (router);
   choir_handlers_register_channel (router);
+  choir_handlers_register_publish (router);
   choir_handlers_register_history (router);
   choir_handlers_register_chat (router);
   choir_handlers_register_document (router);

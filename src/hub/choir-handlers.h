@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "choir-channel.h"
+#include "choir-hub.h"
 #include "choir-router.h"
 
 G_BEGIN_DECLS
@@ -17,6 +17,7 @@ void choir_handlers_register (ChoirRouter *router);
 void choir_handlers_register_system (ChoirRouter *router);
 void choir_handlers_register_subscribe (ChoirRouter *router);
 void choir_handlers_register_channel (ChoirRouter *router);
+void choir_handlers_register_publish (ChoirRouter *router);
 void choir_handlers_register_history (ChoirRouter *router);
 void choir_handlers_register_chat (ChoirRouter *router);
 void choir_handlers_register_document (ChoirRouter *router);
@@ -26,6 +27,13 @@ void choir_handlers_register_document (ChoirRouter *router);
 char *choir_handlers_dup_channel (ChoirSession *session,
                                   const ChoirEnvelope *message,
                                   gboolean use_default);
+
+/* The same for who has looked up the payload's `channel`: @value, with an empty `raw` if there is
+ * none */
+char *choir_handlers_dup_named_channel (ChoirSession *session,
+                                        const ChoirEnvelope *message,
+                                        const ChoirJsonValue *value,
+                                        gboolean use_default);
 
 /* (transfer full): the payload with who sent it; what the sender claims about that is replaced */
 GString *choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload);
@@ -44,10 +52,18 @@ void choir_handlers_relay (ChoirSession *session, const ChoirEnvelope *message);
 
 void choir_handlers_document_lost (ChoirSession *session, const char *channel);
 
+/* Checks the permission, publishes in the session's name, and answers, now or when it is stored.
+ * @message_id: (nullable): said in the answer */
 void choir_handlers_publish (ChoirSession *session,
                              const ChoirEnvelope *message,
-                             const char *channel,
-                             const char *type,
-                             ChoirSlice payload);
+                             const ChoirPublication *publication,
+                             const char *message_id);
+
+/* @value: the payload's `idempotency_key`, with an empty `raw` if it has none. @key: (out)
+ * (nullable) (transfer full): it, and whose it is. FALSE: the message was refused */
+gboolean choir_handlers_read_key (ChoirSession *session,
+                                  const ChoirEnvelope *message,
+                                  const ChoirJsonValue *value,
+                                  char **key);
 
 G_END_DECLS

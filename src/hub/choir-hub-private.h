@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "choir-channel-log.h"
 #include "choir-hub.h"
 
 G_BEGIN_DECLS
@@ -25,6 +26,7 @@ struct _ChoirHub
   ChoirNamespaceTable *namespaces; /* (owned) */
   ChoirStore *store;               /* (owned) (nullable) */
   ChoirDocumentTable *documents;   /* (owned) (nullable): without a store there are none */
+  ChoirLogKeeper *logs;            /* (owned) (nullable): likewise */
   ChoirSettings settings;
   char *node; /* (owned) */
 
@@ -46,6 +48,12 @@ struct _ChoirHub
   gboolean draining;
 };
 
+/* Adds to the channel's ring what follows its offset, and sends it; returns the recipients */
+guint choir_hub_deliver (ChoirHub *self,
+                         ChoirChannel *channel,
+                         ChoirMessage *message,
+                         const ChoirSession *except);
+gboolean choir_hub_keeps_log (ChoirHub *self, const char *name, const ChoirNamespace *ns);
 void choir_hub_drain_check (ChoirHub *self);
 void choir_hub_start_sweeping (ChoirHub *self);
 

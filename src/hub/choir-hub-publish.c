@@ -95,23 +95,37 @@ find_for_log (ChoirHub *self, const char *name, GError **error)
 }
 
 /**
- * choir_hub_publish:
+ * choir_hub_deliver:
  * @self: a hub
- * @publication: what and where; permission is the caller's to check
- * @out: filled with what became of it
- * @error: return location: %CHOIR_ERROR_UNAVAILABLE, %CHOIR_ERROR_VALIDATION for a document, whose
- * log is its own
+ * @channel: one in memory
+ * @message: what comes next in it; its offset is filled in
+ * @except: (nullable): not sent to this one
  *
- * The one way by which anything reaches a channel. A transient message (typing, cursors) takes no
- * offset and is not kept.
+ * Adds to what the channel has in memory and sends to whoever hears it.
  *
- * Returns: %FALSE if it could not be published; nobody got it then
+ * Returns: how many that are
  */
-gboolean
-choir_hub_publish (ChoirHub *self,
-                   const ChoirPublication *publication,
-                   ChoirPublished *out,
-                   GError **error)
+guint
+choir_hub_deliver (ChoirHub *self,
+                   ChoirChannel *channel,
+                   ChoirMessage *message,
+                   const ChoirSession *except)
+{
+  guint n_recipients;
+
+  message->offset = channel->offset + 1;
+  choir_channel_append (channel, message, choir_clock_monotonic_us ());
+  n_recipients = deliver (self, channel->name, channel, message, except);
+  count_publish (self, message, n_recipients);
+
+  return n_recipients;
+}
+
+static void
+publish_at_once (ChoirHub *self,
+                 const ChoirPublication *publication,
+                 ChoirChannel *channel,
+                 ChoirPublished *out)
 {
   char id[CHOIR_ID_SIZE];
   ChoirMessage message = {
@@ -125,23 +139,13 @@ choir_hub_publish (ChoirHub *self,
   };
   ChoirMessage live;
 
-  *out = (ChoirPublished){ 0 };
-
-  if (publication->transient)
-    out->channel = choir_hub_find_channel (self, publication->channel);
-  else
-    {
-      out->channel = find_for_log (self, publication->channel, error);
-      if (out->channel == NULL)
-        return FALSE;
-    }
-
+  *out = (ChoirPublished){ .channel = channel };
   choir_id_generate (id);
 
   if (!publication->transient)
     {
-      message.offset = out->channel->offset + 1;
-      out->offset = choir_channel_append (out->channel, &message, choir_clock_monotonic_us ());
+      message.offset = channel->offset + 1;
+      out->offset = choir_channel_append (channel, &message, choir_clock_monotonic_us ());
     }
 
   if (publication->live_type != NULL)
@@ -152,11 +156,60 @@ choir_hub_publish (ChoirHub *self,
       message.live = &live;
     }
 
-  out->n_recipients =
-    deliver (self, publication->channel, out->channel, &message, publication->except);
+  out->n_recipients = deliver (self, publication->channel, channel, &message, publication->except);
   count_publish (self, &message, out->n_recipients);
+}
+
+/**
+ * choir_hub_publish:
+ * @self: a hub
+ * @publication: what and where; permission is the caller's to check
+ * @out: filled with what became of it
+ * @error: return location: %CHOIR_ERROR_UNAVAILABLE, %CHOIR_ERROR_VALIDATION for a document, whose
+ * log is its own, %CHOIR_ERROR_INTERNAL for a channel that choir_hub_is_durable()
+ *
+ * The way into channels in memory. A transient message (typing, cursors) takes no offset, is not
+ * kept, and may go to any channel.
+ *
+ * Returns: %FALSE if it could not be published; nobody got it then
+ */
+gboolean
+choir_hub_publish (ChoirHub *self,
+                   const ChoirPublication *publication,
+                   ChoirPublished *out,
+                   GError **error)
+{
+  ChoirChannel *channel;
+
+  *out = (ChoirPublished){ 0 };
+
+  if (publication->transient)
+    channel = choir_hub_find_channel (self, publication->channel);
+  else
+    {
+      channel = find_for_log (self, publication->channel, error);
+      if (channel == NULL)
+        return FALSE;
+
+      if (channel->log != NULL)
+        {
+          g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_INTERNAL,
+                               "What is said in this channel has to be stored first");
+          choir_hub_release_channel (self, channel);
+          return FALSE;
+        }
+    }
+
+  publish_at_once (self, publication, channel, out);
 
   return TRUE;
+}
+
+gboolean
+choir_hub_keeps_log (ChoirHub *self, const char *name, const ChoirNamespace *ns)
+{
+  return ns->persist && ns->history_size > 0 && self->logs != NULL &&
+         choir_channel_kind_of (name) != CHOIR_CHANNEL_DOCUMENT;
 }
 
 /**
@@ -165,12 +218,18 @@ choir_hub_publish (ChoirHub *self,
  * @channel: a valid channel name
  *
  * Returns: whether what is published there is kept in the store, so that only
- * choir_hub_publish_async() can publish it
+ * choir_hub_publish_async() can publish it. One in memory stays what it is when the configuration
+ * is read again
  */
 gboolean
 choir_hub_is_durable (ChoirHub *self, const char *channel)
 {
-  return FALSE;
+  const ChoirChannel *open = choir_hub_find_channel (self, channel);
+
+  if (open != NULL)
+    return open->log != NULL;
+
+  return choir_hub_keeps_log (self, channel, choir_hub_get_namespace (self, channel));
 }
 
 /**
@@ -189,12 +248,31 @@ choir_hub_publish_async (ChoirHub *self,
                          gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
+  ChoirChannel *channel;
   ChoirPublished published;
 
-  if (choir_hub_publish (self, publication, &published, &error))
-    done (&published, NULL, user_data);
+  if (publication->transient)
+    channel = choir_hub_find_channel (self, publication->channel);
   else
-    done (NULL, error, user_data);
+    {
+      channel = find_for_log (self, publication->channel, &error);
+      if (channel == NULL)
+        {
+          done (NULL, error, user_data);
+          return;
+        }
+
+      if (channel->log != NULL)
+        {
+          if (publication->keep != NULL)
+            user_data = publication->keep (user_data);
+          choir_channel_log_submit (channel->log, publication, done, user_data);
+          return;
+        }
+    }
+
+  publish_at_once (self, publication, channel, &published);
+  done (&published, NULL, user_data);
 }
 
 /**
@@ -214,6 +292,12 @@ choir_hub_open_channel (ChoirHub *self,
 {
   g_autoptr (GError) error = NULL;
   ChoirChannel *channel = choir_hub_ensure_channel (self, name, &error);
+
+  if (channel != NULL && channel->log != NULL && !choir_channel_log_is_ready (channel->log))
+    {
+      choir_channel_log_open (channel->log, opened, user_data);
+      return;
+    }
 
   opened (channel, error, user_data);
   if (channel != NULL)

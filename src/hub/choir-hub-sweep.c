@@ -6,19 +6,27 @@
 
 #include "choir-hub-private.h"
 
+#include "choir-channel-log.h"
 #include "choir-clock.h"
 #include "choir-container.h"
 
 #define SWEEP_US (30 * G_USEC_PER_SEC)
+/* A channel that the store has as well may leave memory so soon after it was last needed */
+#define DURABLE_IDLE_US (60 * G_USEC_PER_SEC)
 
 static gboolean
 is_stale (ChoirHub *self, ChoirChannel *channel, gint64 now_us)
 {
-  if (channel->n_subscribers > 0 || channel->n_holds > 0 ||
-      choir_channel_trim (channel, choir_clock_wall_us ()) > 0)
+  guint n_posts = choir_channel_trim (channel, choir_clock_wall_us ());
+  gint64 idle_us = now_us - channel->touched_us;
+
+  if (channel->n_subscribers > 0 || channel->n_holds > 0)
     return FALSE;
 
-  return channel->offset == 0 || now_us - channel->touched_us > channel->ns->history_age_us;
+  if (channel->log != NULL)
+    return !choir_channel_log_is_busy (channel->log) && idle_us > DURABLE_IDLE_US;
+
+  return n_posts == 0 && (channel->offset == 0 || idle_us > channel->ns->history_age_us);
 }
 
 static void

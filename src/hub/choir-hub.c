@@ -20,6 +20,23 @@
 
 G_DEFINE_FINAL_TYPE (ChoirHub, choir_hub, G_TYPE_OBJECT)
 
+/* Who waits for the store is told that it is over, while there is still something to tell it with
+ */
+static void
+abandon_logs (ChoirHub *self)
+{
+  GHashTableIter iter;
+  gpointer channel;
+
+  if (self->logs == NULL)
+    return;
+
+  choir_log_keeper_close (self->logs);
+  g_hash_table_iter_init (&iter, self->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &channel))
+    g_clear_pointer (&((ChoirChannel *) channel)->log, choir_channel_log_free);
+}
+
 static void
 choir_hub_finalize (GObject *object)
 {
@@ -29,6 +46,7 @@ choir_hub_finalize (GObject *object)
 
   choir_timer_disarm (&self->sweep_timer);
   choir_timer_disarm (&self->drain_timer);
+  abandon_logs (self);
   g_clear_pointer (&self->documents, choir_document_table_free);
   g_clear_object (&self->store);
   g_clear_pointer (&self->turn, choir_turn_free);
@@ -36,6 +54,7 @@ choir_hub_finalize (GObject *object)
   g_hash_table_unref (self->by_connection);
   g_hash_table_unref (self->by_session);
   g_hash_table_unref (self->channels);
+  g_clear_pointer (&self->logs, choir_log_keeper_free);
   g_hash_table_unref (self->users);
   g_clear_pointer (&self->router, choir_router_free);
   g_clear_pointer (&self->stats, choir_stats_free);
@@ -202,7 +221,7 @@ choir_hub_configure (ChoirHub *self, GError **error)
  * @self: a hub without a store
  * @store: where what must survive is kept
  *
- * From now on there are documents.
+ * From now on there are documents, and channels that outlive the service.
  */
 void
 choir_hub_set_store (ChoirHub *self, ChoirStore *store)
@@ -210,6 +229,7 @@ choir_hub_set_store (ChoirHub *self, ChoirStore *store)
   g_return_if_fail (self->documents == NULL);
 
   self->store = g_object_ref (store);
+  self->logs = choir_log_keeper_new (self, store);
   self->documents = choir_document_table_new (self, store);
   choir_document_table_configure (self->documents, self->config);
 }
@@ -527,6 +547,8 @@ choir_hub_ensure_channel (ChoirHub *self, const char *name, GError **error)
   channel = choir_channel_new (name, ns, &self->history);
   g_hash_table_insert (self->channels, channel->name, channel);
   *self->stats->channels += 1;
+  if (choir_hub_keeps_log (self, name, ns))
+    channel->log = choir_channel_log_new (self->logs, channel);
 
   return channel;
 }

@@ -105,6 +105,9 @@ typedef struct
   const char *live_type; /* (nullable): with @live_payload, what those who are there get instead, as
                             far as their dialects have this type; the log keeps @type, @payload */
   ChoirSlice live_payload;
+  gpointer (*keep) (gpointer user_data); /* (nullable): called if the answer comes later: gives what
+                                            is then said in its place, so that until then it may be
+                                            on the stack */
 } ChoirPublication;
 
 typedef struct

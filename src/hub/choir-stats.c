@@ -212,6 +212,27 @@ init_documents (ChoirStats *self)
     simple (self, CHOIR_GAUGE, "choir_store_writable", "1 while the store takes what must survive");
 }
 
+static gint64 *
+logged (ChoirStats *self, const char *status)
+{
+  return labelled (self, CHOIR_COUNTER, "choir_persisted_publishes",
+                   "Messages for channels that are kept in the store, by outcome", "status",
+                   status);
+}
+
+static void
+init_logs (ChoirStats *self)
+{
+  self->log_stored = logged (self, "stored");
+  self->log_duplicates = logged (self, "duplicate");
+  self->log_refused = logged (self, "refused");
+  self->log_loads =
+    simple (self, CHOIR_COUNTER, "choir_channel_loads", "Channels read from the store");
+  self->log_latency = seconds (self, "choir_persisted_publish_seconds",
+                               "From a message's arrival until it is stored and sent",
+                               latency_bounds, G_N_ELEMENTS (latency_bounds));
+}
+
 static void
 init_errors (ChoirStats *self)
 {
@@ -240,6 +261,7 @@ choir_stats_new (ChoirCounters *counters)
   init_connections (self);
   init_channels (self);
   init_documents (self);
+  init_logs (self);
   init_errors (self);
 
   return self;

@@ -56,12 +56,17 @@ typedef struct
   gint64 *document_conflicts;
   gint64 *document_refused;
   gint64 *store_writable;
+  gint64 *log_stored;
+  gint64 *log_duplicates;
+  gint64 *log_refused;
+  gint64 *log_loads;
   gint64 *errors[CHOIR_N_ERRORS];
   ChoirHistogram *duration;
   ChoirHistogram *reconnection;
   ChoirHistogram *discovery;
   ChoirHistogram *fanout;
   ChoirHistogram *document_latency; /* seconds from arrival to stored and shown */
+  ChoirHistogram *log_latency;      /* likewise, of messages of channels in the store */
 } ChoirStats;
 
 ChoirStats *choir_stats_new (ChoirCounters *counters);

@@ -149,11 +149,16 @@ require_stream (ChoirStoreMemory *self, const char *name, GTask *task)
 static void
 append_all (ChoirStoreMemory *self,
             const char *name,
+            const char *epoch,
             const ChoirStoreEntry *entries,
             guint n_entries,
             ChoirAppended *appended)
 {
+  gboolean is_new = g_tree_lookup (self->streams, name) == NULL;
   ChoirMemoryStream *stream = ensure_stream (self, name);
+
+  if (is_new && epoch != NULL)
+    g_strlcpy (stream->epoch, epoch, sizeof stream->epoch);
 
   self->n_bytes -= stream->n_bytes;
   for (guint i = 0; i < n_entries; i++)
@@ -165,6 +170,7 @@ append_all (ChoirStoreMemory *self,
 static void
 append_async (ChoirStore *store,
               const char *name,
+              const char *epoch,
               guint64 expected,
               const ChoirStoreEntry *entries,
               guint n_entries,
@@ -182,11 +188,12 @@ append_async (ChoirStore *store,
 
   appended = g_new0 (ChoirAppended, 1);
   appended->offset = stream != NULL ? stream->head : 0;
-  if (expected != CHOIR_STORE_ANY_OFFSET && expected != appended->offset)
+  if ((expected != CHOIR_STORE_ANY_OFFSET && expected != appended->offset) ||
+      (stream != NULL && epoch != NULL && strcmp (stream->epoch, epoch) != 0))
     appended->status = CHOIR_APPEND_CONFLICT;
   else if (stream == NULL ||
            !choir_memory_stream_find_duplicate (stream, entries, n_entries, appended))
-    append_all (self, name, entries, n_entries, appended);
+    append_all (self, name, epoch, entries, n_entries, appended);
 
   stream = g_tree_lookup (self->streams, name);
   if (stream != NULL)

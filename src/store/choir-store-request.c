@@ -64,6 +64,7 @@ choir_store_request_new (GTask *task, ChoirStoreWork work, const char *name, con
  * @task: (transfer full): who waits for it
  * @work: what is to be done
  * @name: of a stream; copied
+ * @epoch: (nullable): of the stream; copied
  * @entries: (array length=n_entries): copied
  * @n_entries: how many
  *
@@ -73,6 +74,7 @@ ChoirStoreRequest *
 choir_store_request_new_append (GTask *task,
                                 ChoirStoreWork work,
                                 const char *name,
+                                const char *epoch,
                                 const ChoirStoreEntry *entries,
                                 guint n_entries)
 {
@@ -84,7 +86,7 @@ choir_store_request_new_append (GTask *task,
   for (guint i = 0; i < n_entries; i++)
     size += choir_store_entry_get_size (&entries[i]);
 
-  self = make (task, work, name, NULL, size, &cursor);
+  self = make (task, work, name, epoch, size, &cursor);
   copies = (ChoirStoreEntry *) (gpointer) cursor;
   cursor += n_entries * sizeof *entries;
   for (guint i = 0; i < n_entries; i++)

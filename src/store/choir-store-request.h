@@ -54,6 +54,7 @@ choir_store_request_new (GTask *task, ChoirStoreWork work, const char *name, con
 ChoirStoreRequest *choir_store_request_new_append (GTask *task,
                                                    ChoirStoreWork work,
                                                    const char *name,
+                                                   const char *epoch,
                                                    const ChoirStoreEntry *entries,
                                                    guint n_entries);
 /* Answers the task: may call back, and frees @self */

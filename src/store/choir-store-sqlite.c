@@ -124,6 +124,7 @@ submit_read (ChoirStoreSqlite *self, ChoirStoreRequest *request)
 static void
 append_async (ChoirStore *store,
               const char *stream,
+              const char *epoch,
               guint64 expected,
               const ChoirStoreEntry *entries,
               guint n_entries,
@@ -143,8 +144,8 @@ append_async (ChoirStore *store,
       return;
     }
 
-  request =
-    choir_store_request_new_append (task, choir_store_work_append, stream, entries, n_entries);
+  request = choir_store_request_new_append (task, choir_store_work_append, stream, epoch, entries,
+                                            n_entries);
   request->number = expected;
   submit_write (self, request);
 }

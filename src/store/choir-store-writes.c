@@ -238,14 +238,22 @@ find_stream (ChoirStoreWrites *self, const char *name, ChoirStoreHead **out, GEr
   return TRUE;
 }
 
+/* @wanted: (nullable): its epoch */
 static ChoirStoreHead *
-add_stream (ChoirStoreWrites *self, const char *name, gint64 wall_us, GError **error)
+add_stream (ChoirStoreWrites *self,
+            const char *name,
+            const char *wanted,
+            gint64 wall_us,
+            GError **error)
 {
   sqlite3_stmt *statement = self->statements[CHOIR_WRITE_ADD_STREAM];
   char epoch[CHOIR_EPOCH_SIZE];
   ChoirStoreHead *head;
 
-  choir_store_make_epoch (epoch);
+  if (wanted != NULL)
+    g_strlcpy (epoch, wanted, sizeof epoch);
+  else
+    choir_store_make_epoch (epoch);
   choir_sqlite_bind_text (statement, 1, name);
   choir_sqlite_bind_text (statement, 2, epoch);
   sqlite3_bind_int64 (statement, 3, wall_us);
@@ -363,14 +371,15 @@ append (ChoirStoreWrites *self,
     return FALSE;
 
   appended->offset = head != NULL ? head->head : 0;
-  if (request->number != CHOIR_STORE_ANY_OFFSET && request->number != appended->offset)
+  if ((request->number != CHOIR_STORE_ANY_OFFSET && request->number != appended->offset) ||
+      (head != NULL && request->text != NULL && strcmp (head->epoch, request->text) != 0))
     appended->status = CHOIR_APPEND_CONFLICT;
   else if (head != NULL && !find_duplicate (self, request, head, appended, error))
     return FALSE;
 
   if (head == NULL && appended->status == CHOIR_APPEND_STORED)
     {
-      head = add_stream (self, request->name, request->entries[0].wall_us, error);
+      head = add_stream (self, request->name, request->text, request->entries[0].wall_us, error);
       if (head == NULL)
         return FALSE;
     }
@@ -500,7 +509,7 @@ choir_store_work_put_snapshot (ChoirStoreRequest *request, gpointer worker, GErr
       return TRUE;
     }
   if (head == NULL)
-    head = add_stream (self, request->name, snapshot->wall_us, error);
+    head = add_stream (self, request->name, NULL, snapshot->wall_us, error);
   if (head == NULL)
     return FALSE;
 

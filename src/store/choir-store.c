@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "choir-store.h"
+#include "choir-store-private.h"
 
 #include "choir-error.h"
 
@@ -68,6 +68,13 @@ check_name (GTask *task, const char *what, const char *text)
     return refuse (task, what, "is empty");
 
   return check_length (task, what, text);
+}
+
+static gboolean
+check_epoch (GTask *task, const char *epoch)
+{
+  return epoch == NULL || strlen (epoch) == CHOIR_EPOCH_SIZE - 1 ||
+         refuse (task, "An epoch", "has 16 characters");
 }
 
 static gboolean
@@ -142,11 +149,42 @@ choir_store_append_async (ChoirStore *self,
                           GAsyncReadyCallback callback,
                           gpointer user_data)
 {
+  choir_store_append_epoch_async (self, stream, NULL, expected, entries, n_entries, cancellable,
+                                  callback, user_data);
+}
+
+/**
+ * choir_store_append_epoch_async:
+ * @self: a store
+ * @stream: its name
+ * @epoch: (nullable): 16 characters: the life of the stream that is meant. One that has another is
+ * in conflict, one that is created gets it; %NULL: whichever it has, and a new one for one that is
+ * created
+ * @expected: as for choir_store_append_async(), and so are the others
+ * @entries: (array length=n_entries): what follows
+ * @n_entries: 1 to %CHOIR_STORE_APPEND_MAX
+ * @cancellable: (nullable): to stop waiting
+ * @callback: called when it is stored, or is not; ends with choir_store_append_finish()
+ * @user_data: data for @callback
+ *
+ * For whoever tells others the epoch before there is anything to store.
+ */
+void
+choir_store_append_epoch_async (ChoirStore *self,
+                                const char *stream,
+                                const char *epoch,
+                                guint64 expected,
+                                const ChoirStoreEntry *entries,
+                                guint n_entries,
+                                GCancellable *cancellable,
+                                GAsyncReadyCallback callback,
+                                gpointer user_data)
+{
   g_autoptr (GTask) task = begin (self, choir_store_append_async, cancellable, callback, user_data);
 
   if (task != NULL && check_name (task, "The name of a stream", stream) &&
-      check_entries (task, entries, n_entries))
-    CHOIR_STORE_GET_IFACE (self)->append_async (self, stream, expected, entries, n_entries,
+      check_epoch (task, epoch) && check_entries (task, entries, n_entries))
+    CHOIR_STORE_GET_IFACE (self)->append_async (self, stream, epoch, expected, entries, n_entries,
                                                 g_steal_pointer (&task));
 }
 

@@ -62,7 +62,7 @@ typedef struct
 typedef enum
 {
   CHOIR_APPEND_STORED,
-  CHOIR_APPEND_CONFLICT,  /* the stream's last offset is another; nothing was stored */
+  CHOIR_APPEND_CONFLICT,  /* the stream's last offset or its epoch is another; nothing was stored */
   CHOIR_APPEND_DUPLICATE, /* a key is there already; nothing was stored */
 } ChoirAppendStatus;
 
@@ -136,6 +136,7 @@ struct _ChoirStoreInterface
    * a GPtrArray, for find_key a guint64, all owned; else a boolean), or an error */
   void (*append_async) (ChoirStore *self,
                         const char *stream,
+                        const char *epoch,
                         guint64 expected,
                         const ChoirStoreEntry *entries,
                         guint n_entries,
@@ -181,6 +182,17 @@ void choir_store_append_async (ChoirStore *self,
                                GCancellable *cancellable,
                                GAsyncReadyCallback callback,
                                gpointer user_data);
+/* @epoch: (nullable): the life of the stream that is meant: one that has another is in conflict,
+ * one that does not exist begins with it */
+void choir_store_append_epoch_async (ChoirStore *self,
+                                     const char *stream,
+                                     const char *epoch,
+                                     guint64 expected,
+                                     const ChoirStoreEntry *entries,
+                                     guint n_entries,
+                                     GCancellable *cancellable,
+                                     GAsyncReadyCallback callback,
+                                     gpointer user_data);
 gboolean choir_store_append_finish (ChoirStore *self,
                                     GAsyncResult *result,
                                     ChoirAppended *out,

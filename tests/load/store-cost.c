@@ -194,7 +194,7 @@ write_one (ChoirStoreWrites *writes, guint i, GError **error)
 
   fill_entry (&entry, key, i);
   request = choir_store_request_new_append (task, choir_store_work_append, fill_stream (stream, i),
-                                            &entry, 1);
+                                            NULL, &entry, 1);
   request->number = CHOIR_STORE_ANY_OFFSET;
   fine = choir_store_writes_begin (writes, error) &&
          choir_store_work_append (request, writes, error) &&

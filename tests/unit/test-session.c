@@ -534,6 +534,7 @@ test_subscription_limit (void)
                     "payload.rejected.0.channel", "chat:3", NULL);
   g_assert_cmpuint (choir_session_get_n_subscriptions (fake_link_get_session (link)), ==, 2);
   /* what was made for nothing is given back */
+  fake_hub_iterate ();
   g_assert_null (choir_hub_find_channel (hub->hub, "chat:3"));
   g_assert_cmpuint (choir_hub_get_n_channels (hub->hub), ==, 2);
 
@@ -641,6 +642,7 @@ test_ending (void)
   fake_link_say (link, "{\"type\":\"subscribe\",\"payload\":{\"channels\":[\"chat:1\"]}}");
   fake_link_end (link, 1001);
   choir_session_end (session, 1001);
+  fake_hub_iterate ();
   g_assert_null (choir_session_get_link (session));
   g_assert_null (choir_session_get_connection_id (session));
   g_assert_cmpuint (choir_hub_get_n_channels (hub->hub), ==, 0);
