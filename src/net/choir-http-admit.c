@@ -14,7 +14,8 @@
 
 /*
  * From a request's head to its admission: who is it, may it, and is there room. Tokens come in the
- * header only: an address is written into logs and histories.
+ * header: an address is written into logs and histories. A route whose clients have theirs in an
+ * address anyway has a parameter for it.
  */
 
 /* (transfer full) (nullable): RFC 6750 2.1 */
@@ -24,7 +25,7 @@ dup_token (const ChoirHttpRequest *self)
   const char *authorization = choir_http_request_get_header (self, "Authorization");
 
   if (authorization == NULL || g_ascii_strncasecmp (authorization, "Bearer ", 7) != 0)
-    return NULL;
+    return g_strdup (choir_http_request_get_parameter (self, "token"));
 
   return g_strstrip (g_strdup (authorization + 7));
 }
@@ -70,7 +71,7 @@ check_permission (ChoirHttpRequest *self)
   if (choir_http_request_is_back_end (self))
     return TRUE;
 
-  if (route->access == CHOIR_HTTP_MAY_ASK ||
+  if (route->access == CHOIR_HTTP_MAY_ASK || route->access == CHOIR_HTTP_MAY_SPEAK ||
       (route->access == CHOIR_HTTP_MAY_WORK &&
        choir_claims_has_role (self->claims, self->gateway->worker_role)))
     return TRUE;
@@ -239,6 +240,14 @@ choir_http_request_authenticate (ChoirHttpRequest *self)
   if (!self->gateway->ready || choir_hub_is_draining (self->gateway->hub))
     {
       choir_http_request_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE, "The server is not ready");
+      return;
+    }
+
+  if ((token == NULL || *token == '\0') && self->route->access == CHOIR_HTTP_MAY_SPEAK &&
+      !self->gateway->require_auth)
+    {
+      self->claims = choir_claims_new_guest ("guest");
+      admit (self);
       return;
     }
 

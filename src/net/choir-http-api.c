@@ -182,7 +182,8 @@ choir_http_api_end_wait (ChoirHttpApi *self)
 gboolean
 choir_http_api_serves (const char *path)
 {
-  return g_str_has_prefix (path, "/api/") || g_str_equal (path, "/api");
+  return g_str_has_prefix (path, "/api/") || g_str_equal (path, "/api") ||
+         g_str_equal (path, "/emulation");
 }
 
 /**

@@ -115,6 +115,10 @@ gboolean choir_http_api_may_wait (ChoirHttpApi *self, ChoirHttpRequest *request)
 void choir_http_api_begin_wait (ChoirHttpApi *self, ChoirHttpRequest *request);
 void choir_http_api_end_wait (ChoirHttpApi *self);
 
+/* choir-http-emulation.c */
+extern const ChoirHttpRoute choir_http_emulation_routes[];
+extern const guint choir_http_emulation_n_routes;
+
 /* choir-http-documents.c */
 extern const ChoirHttpRoute choir_http_documents_routes[];
 extern const guint choir_http_documents_n_routes;

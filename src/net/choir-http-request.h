@@ -26,6 +26,7 @@ typedef enum
   CHOIR_HTTP_MAY_SERVE, /* back ends only */
   CHOIR_HTTP_MAY_WORK,  /* workers, and back ends */
   CHOIR_HTTP_MAY_ASK,   /* whoever has a token: the handler decides */
+  CHOIR_HTTP_MAY_SPEAK, /* likewise, and where no token is needed, whoever has none */
 } ChoirHttpAccess;
 
 /* Variable parts of a path, and parameters of a query */

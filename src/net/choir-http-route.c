@@ -20,6 +20,9 @@ typedef struct
   const guint *n_routes;
 } Table;
 
+/* Not below the API's prefix: its path is as old as the transport that it stands in for */
+static const Table emulation = { choir_http_emulation_routes, &choir_http_emulation_n_routes };
+
 static const Table tables[] = {
   { choir_http_documents_routes, &choir_http_documents_n_routes },
   { choir_http_publish_routes, &choir_http_publish_n_routes },
@@ -78,26 +81,44 @@ append_method (GString *allowed, const char *method)
 
 /* (nullable): the row; @allowed: the methods that the path has */
 static const ChoirHttpRoute *
+find_in_table (const Table *table,
+               const char *path,
+               const char *method,
+               ChoirSlice variables[],
+               GString *allowed)
+{
+  const ChoirHttpRoute *found = NULL;
+
+  for (guint i = 0; i < *table->n_routes; i++)
+    {
+      const ChoirHttpRoute *route = &table->routes[i];
+      ChoirSlice matched[CHOIR_HTTP_SEGMENTS_MAX] = { { NULL, 0 } };
+
+      if (!match_path (route->path, path, matched))
+        continue;
+
+      append_method (allowed, route->method);
+      if (match_method (route, method))
+        {
+          found = route;
+          memcpy (variables, matched, sizeof matched);
+        }
+    }
+
+  return found;
+}
+
+static const ChoirHttpRoute *
 find_route (const char *path, const char *method, ChoirSlice variables[], GString *allowed)
 {
   const ChoirHttpRoute *found = NULL;
 
-  for (guint i = 0; i < G_N_ELEMENTS (tables); i++)
-    for (guint j = 0; j < *tables[i].n_routes; j++)
-      {
-        const ChoirHttpRoute *route = &tables[i].routes[j];
-        ChoirSlice matched[CHOIR_HTTP_SEGMENTS_MAX] = { { NULL, 0 } };
+  if (!g_str_has_prefix (path, CHOIR_HTTP_API_PREFIX))
+    return find_in_table (&emulation, path + 1, method, variables, allowed);
 
-        if (!match_path (route->path, path, matched))
-          continue;
-
-        append_method (allowed, route->method);
-        if (match_method (route, method))
-          {
-            found = route;
-            memcpy (variables, matched, sizeof matched);
-          }
-      }
+  for (guint i = 0; i < G_N_ELEMENTS (tables) && found == NULL; i++)
+    found =
+      find_in_table (&tables[i], path + strlen (CHOIR_HTTP_API_PREFIX), method, variables, allowed);
 
   return found;
 }
@@ -214,10 +235,7 @@ choir_http_route_find (ChoirHttpRequest *request, const char *method, GUri *uri)
   ChoirSlice variables[CHOIR_HTTP_SEGMENTS_MAX] = { { NULL, 0 } };
   const char *path = g_uri_get_path (uri);
   g_autoptr (GString) allowed = g_string_new (NULL);
-  const ChoirHttpRoute *route = NULL;
-
-  if (g_str_has_prefix (path, CHOIR_HTTP_API_PREFIX))
-    route = find_route (path + strlen (CHOIR_HTTP_API_PREFIX), method, variables, allowed);
+  const ChoirHttpRoute *route = find_route (path, method, variables, allowed);
 
   if (allowed->len == 0)
     {
