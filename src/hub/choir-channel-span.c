@@ -6,6 +6,7 @@
 
 #include "choir-channel-span.h"
 
+#include "choir-channel-log.h"
 #include "choir-error.h"
 
 #include <string.h>
@@ -101,6 +102,7 @@ typedef struct
   char *channel;          /* (owned) */
   char epoch[sizeof (((ChoirChannel *) NULL)->epoch)];
   ChoirSpanGoal goal;
+  guint64 kept; /* what is older does not count, though the store may still have it */
   guint n_read;
   ChoirSpanFunc done;
   gpointer user_data;
@@ -127,6 +129,20 @@ continues (const ChoirChannelSpan *span, const ChoirStreamPart *part, gboolean r
   return part->entries[0].offset == (reverse ? span->first - 1 : span->last + 1);
 }
 
+/* What the channel no longer keeps is as if it were not there. Forwards nothing of it is read */
+static void
+clip (const Reading *self, ChoirStreamPart *part)
+{
+  if (!self->goal.reverse)
+    return;
+
+  while (part->n_entries > 0 && part->entries[part->n_entries - 1].offset < self->kept)
+    part->n_entries--;
+
+  if (part->n_entries == 0 || part->entries[part->n_entries - 1].offset == self->kept)
+    part->complete = TRUE;
+}
+
 /* @taken: (transfer full) */
 static void
 add_part (Reading *self, ChoirStreamPart *taken)
@@ -141,6 +157,7 @@ add_part (Reading *self, ChoirStreamPart *taken)
       return;
     }
 
+  clip (self, part);
   span->exhausted = part->complete;
   if (part->n_entries == 0)
     return;
@@ -238,6 +255,9 @@ choir_channel_span_read (ChoirChannelSpan *self,
   g_strlcpy (reading->epoch, channel->epoch, sizeof reading->epoch);
   reading->goal = *goal;
   reading->goal.limit = MAX (goal->limit, 1);
+  reading->kept = channel->log != NULL ? choir_channel_log_get_first (channel->log) : 1;
+  if (!goal->reverse)
+    reading->goal.from = MAX (goal->from, reading->kept - 1);
   reading->done = done;
   reading->user_data = user_data;
   read_page (reading);
