@@ -35,17 +35,25 @@ struct _ChoirHttpWait
   ChoirHttpWaitFunc over;
 };
 
-/* Nobody is there to be answered: the connection is taken from libsoup and closed */
-static void
-drop (ChoirHttpRequest *request)
+/**
+ * choir_http_request_drop:
+ * @self: a request that nobody waits for any more
+ *
+ * Takes its connection from libsoup and closes it; frees the request's data.
+ */
+void
+choir_http_request_drop (ChoirHttpRequest *self)
 {
-  g_autoptr (ChoirHttpRequest) held = choir_http_request_ref (request);
+  g_autoptr (ChoirHttpRequest) held = choir_http_request_ref (self);
   g_autoptr (GIOStream) stream = NULL;
 
-  choir_http_wait_end (request);
-  choir_http_request_set_data (request, NULL, NULL);
-  if (held->message != NULL)
-    stream = soup_server_message_steal_connection (held->message);
+  if (choir_http_request_is_gone (held))
+    return;
+
+  held->flags |= CHOIR_HTTP_REQUEST_ANSWERED;
+  choir_http_wait_end (held);
+  choir_http_request_set_data (held, NULL, NULL);
+  stream = soup_server_message_steal_connection (held->message);
 }
 
 static void
@@ -54,7 +62,7 @@ ready (ChoirWatch *watch, guint32 events)
   ChoirHttpWait *self = CHOIR_CONTAINER_OF (watch, ChoirHttpWait, watch);
 
   if ((events & GONE_EVENTS) != 0 && self->request != NULL)
-    drop (self->request);
+    choir_http_request_drop (self->request);
 }
 
 /* Nothing is ever written here */

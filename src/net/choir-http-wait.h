@@ -18,6 +18,7 @@ typedef void (*ChoirHttpWaitFunc) (ChoirHttpRequest *request);
 
 gboolean choir_http_request_wait (ChoirHttpRequest *self, gint64 wait_us, ChoirHttpWaitFunc over);
 gboolean choir_http_request_has_hung_up (const ChoirHttpRequest *self);
+void choir_http_request_drop (ChoirHttpRequest *self);
 
 /* For requests only */
 void choir_http_wait_end (ChoirHttpRequest *request);
