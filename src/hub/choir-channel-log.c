@@ -145,6 +145,12 @@ choir_channel_log_get_first (const ChoirChannelLog *self)
   return self->first;
 }
 
+void
+choir_channel_log_forget (ChoirChannelLog *self, guint64 first)
+{
+  self->first = MAX (self->first, first);
+}
+
 /**
  * choir_channel_log_ring_reaches:
  * @self: a log that is ready

@@ -37,6 +37,8 @@ void choir_channel_log_free (ChoirChannelLog *self);
 gboolean choir_channel_log_is_ready (const ChoirChannelLog *self);
 gboolean choir_channel_log_is_busy (const ChoirChannelLog *self);
 guint64 choir_channel_log_get_first (const ChoirChannelLog *self);
+/* What is older is no longer kept */
+void choir_channel_log_forget (ChoirChannelLog *self, guint64 first);
 gboolean choir_channel_log_ring_reaches (const ChoirChannelLog *self, guint64 offset);
 
 void choir_channel_log_open (ChoirChannelLog *self, ChoirChannelFunc opened, gpointer user_data);

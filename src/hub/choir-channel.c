@@ -281,10 +281,14 @@ guint
 choir_channel_trim (ChoirChannel *self, gint64 wall_us)
 {
   gint64 oldest_us = wall_us - self->ns->history_age_us;
+  guint32 n_before = self->n_posts;
 
   while (self->n_posts > 0 && (self->n_posts > self->ns->history_size ||
                                choir_channel_get_post (self, 0)->wall_us < oldest_us))
     drop_oldest (self);
+
+  if (self->log != NULL && self->n_posts < n_before)
+    choir_channel_log_forget (self->log, choir_channel_get_first (self));
 
   if (self->n_posts == 0 && self->posts != NULL)
     {
