@@ -6,7 +6,6 @@
 
 #include "choir-channel-history.h"
 
-#include "choir-channel-log.h"
 #include "choir-channel-span.h"
 #include "choir-clock.h"
 #include "choir-error.h"
@@ -124,7 +123,7 @@ is_covered (const ChoirChannel *channel, const ChoirHistoryQuery *query)
   guint64 first = choir_channel_get_first (channel);
   guint64 newest;
 
-  if (first <= (channel->log != NULL ? choir_channel_log_get_first (channel->log) : 1))
+  if (first <= choir_channel_get_oldest (channel))
     return TRUE;
 
   if (!query->reverse)

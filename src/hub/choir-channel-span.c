@@ -7,7 +7,7 @@
 #include "choir-channel-span.h"
 
 #include "choir-channel-log.h"
-#include "choir-error.h"
+#include "choir-clock.h"
 
 #include <string.h>
 
@@ -94,6 +94,19 @@ choir_channel_span_get (const ChoirChannelSpan *self,
   return TRUE;
 }
 
+/**
+ * choir_channel_get_oldest:
+ * @channel: a channel
+ *
+ * Returns: the offset of the oldest message it keeps, as far as is known. What is older does not
+ * count, though the store may still have it
+ */
+guint64
+choir_channel_get_oldest (const ChoirChannel *channel)
+{
+  return channel->log != NULL ? choir_channel_log_get_first (channel->log) : 1;
+}
+
 /* Reading, page after page */
 typedef struct
 {
@@ -102,7 +115,8 @@ typedef struct
   char *channel;          /* (owned) */
   char epoch[sizeof (((ChoirChannel *) NULL)->epoch)];
   ChoirSpanGoal goal;
-  guint64 kept; /* what is older does not count, though the store may still have it */
+  guint64 oldest;   /* offset: what is older is not kept */
+  gint64 oldest_us; /* wall: likewise */
   guint n_read;
   ChoirSpanFunc done;
   gpointer user_data;
@@ -129,18 +143,28 @@ continues (const ChoirChannelSpan *span, const ChoirStreamPart *part, gboolean r
   return part->entries[0].offset == (reverse ? span->first - 1 : span->last + 1);
 }
 
-/* What the channel no longer keeps is as if it were not there. Forwards nothing of it is read */
-static void
-clip (const Reading *self, ChoirStreamPart *part)
+static gboolean
+reaches_oldest (const Reading *self, const ChoirStreamPart *part)
 {
-  if (!self->goal.reverse)
-    return;
+  return part->n_entries > 0 && part->entries[part->n_entries - 1].offset <= self->oldest;
+}
 
-  while (part->n_entries > 0 && part->entries[part->n_entries - 1].offset < self->kept)
-    part->n_entries--;
+/* What the store has not forgotten yet, but should: at the beginning of a part, or at its end */
+static void
+drop_old (Reading *self, ChoirStreamPart *part)
+{
+  guint n = part->n_entries;
+  guint n_old = 0;
 
-  if (part->n_entries == 0 || part->entries[part->n_entries - 1].offset == self->kept)
-    part->complete = TRUE;
+  for (guint i = 0; i < n; i++)
+    n_old +=
+      part->entries[i].offset < self->oldest || part->entries[i].wall_us < self->oldest_us ? 1 : 0;
+
+  part->n_entries -= n_old;
+  if (self->goal.reverse)
+    part->complete = part->complete || n_old > 0 || reaches_oldest (self, part);
+  else
+    memmove (part->entries, part->entries + n_old, part->n_entries * sizeof *part->entries);
 }
 
 /* @taken: (transfer full) */
@@ -157,7 +181,9 @@ add_part (Reading *self, ChoirStreamPart *taken)
       return;
     }
 
-  clip (self, part);
+  if (part->n_entries > 0)
+    self->goal.from = part->entries[part->n_entries - 1].offset;
+  drop_old (self, part);
   span->exhausted = part->complete;
   if (part->n_entries == 0)
     return;
@@ -214,15 +240,11 @@ static void
 read_page (Reading *taken)
 {
   g_autoptr (Reading) self = taken;
-  const ChoirChannelSpan *span = self->span;
   guint64 from = self->goal.from;
   guint limit = MIN (self->goal.limit - self->n_read, PAGE_SIZE);
   gboolean reverse = self->goal.reverse;
   ChoirStore *store = self->store;
   const char *channel = self->channel;
-
-  if (span->first != 0)
-    from = reverse ? span->first : span->last;
 
   choir_store_read_async (store, channel, from, limit, reverse, NULL, read_cb,
                           g_steal_pointer (&self));
@@ -233,7 +255,7 @@ read_page (Reading *taken)
  * @self: what has been read so far; must stay until @done
  * @store: where from
  * @channel: whose log
- * @goal: what is wanted; of what @self has already it is where to go on that counts
+ * @goal: what is wanted; if @self has something already, what goes on from there
  * @done: called once, always later, with what could be had in @self
  * @user_data: for @done
  *
@@ -255,9 +277,10 @@ choir_channel_span_read (ChoirChannelSpan *self,
   g_strlcpy (reading->epoch, channel->epoch, sizeof reading->epoch);
   reading->goal = *goal;
   reading->goal.limit = MAX (goal->limit, 1);
-  reading->kept = channel->log != NULL ? choir_channel_log_get_first (channel->log) : 1;
+  reading->oldest = choir_channel_get_oldest (channel);
+  reading->oldest_us = choir_clock_wall_us () - channel->ns->history_age_us;
   if (!goal->reverse)
-    reading->goal.from = MAX (goal->from, reading->kept - 1);
+    reading->goal.from = MAX (goal->from, reading->oldest - 1);
   reading->done = done;
   reading->user_data = user_data;
   read_page (reading);

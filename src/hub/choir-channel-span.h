@@ -41,6 +41,8 @@ typedef struct
   gboolean reverse;
 } ChoirSpanGoal;
 
+guint64 choir_channel_get_oldest (const ChoirChannel *channel);
+
 ChoirChannelSpan *choir_channel_span_new (void);
 void choir_channel_span_free (ChoirChannelSpan *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirChannelSpan, choir_channel_span_free)

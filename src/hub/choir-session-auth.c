@@ -12,6 +12,7 @@
 #include "choir-handlers-document.h"
 #include "choir-names.h"
 #include "choir-payload.h"
+#include "choir-subscribe-request.h"
 
 #include <string.h>
 
@@ -146,13 +147,60 @@ choir_session_send_established (ChoirSession *self)
   choir_session_send (self, NULL, "connection.established", choir_payload_as_slice (payload));
 }
 
-/* What the end point's address asks for; without permission for it there is nothing to stay for */
+/* Without a position to ask from, a client gets the newest messages when it joins */
+static ChoirSubscribeItem *
+add_replayed (ChoirSubscribeRequest *request, const char *name)
+{
+  ChoirSubscribeItem *item = choir_subscribe_request_add (request, g_strdup (name));
+
+  if (!choir_dialect_get_table (request->session->dialect)->with_channel)
+    item->flags |= CHOIR_SUBSCRIBE_REPLAY;
+
+  return item;
+}
+
+/* FALSE: the item says why it is not joined */
+static gboolean
+join (ChoirSession *self, ChoirSubscribeItem *item)
+{
+  guint n_before = self->n_subscriptions;
+  ChoirChannel *channel = choir_subscribe_item_join (item, self);
+
+  if (channel == NULL)
+    return FALSE;
+
+  /* one who is in it already has had them */
+  if ((item->flags & CHOIR_SUBSCRIBE_REPLAY) && self->n_subscriptions > n_before)
+    choir_subscribe_item_replay (item, self, channel);
+  choir_hub_release_channel (self->hub, channel);
+
+  return TRUE;
+}
+
+static void
+join_default (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
+{
+  ChoirSession *session = request->session;
+  ChoirSubscribeItem *item = choir_subscribe_request_get (request, 0);
+
+  if (join (session, item))
+    return;
+
+  choir_session_send_error (session, NULL, item->error);
+  if (g_error_matches (item->error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED))
+    choir_session_close (session, CHOIR_CLOSE_POLICY, "Unauthorized");
+  else if (g_error_matches (item->error, CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE))
+    choir_session_close (session, CHOIR_CLOSE_TRY_AGAIN_LATER, item->error->message);
+  else
+    choir_session_close (session, CHOIR_CLOSE_POLICY, item->error->message);
+}
+
+/* What the end point's address asks for; without it there is nothing to stay for */
 void
 choir_session_open_default_channel (ChoirSession *self)
 {
   const char *name = choir_session_get_default_channel (self);
-  g_autoptr (GError) error = NULL;
-  ChoirChannel *channel;
+  g_autoptr (ChoirSubscribeRequest) request = NULL;
 
   if (name == NULL)
     return;
@@ -163,14 +211,9 @@ choir_session_open_default_channel (ChoirSession *self)
       return;
     }
 
-  if (choir_session_subscribe (self, name, &channel, &error))
-    return;
-
-  choir_session_send_error (self, NULL, error);
-  choir_session_close (self, CHOIR_CLOSE_POLICY,
-                       g_error_matches (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED)
-                         ? "Unauthorized"
-                         : error->message);
+  request = choir_subscribe_request_new (self, NULL, join_default);
+  add_replayed (request, name);
+  choir_subscribe_request_run (g_steal_pointer (&request));
 }
 
 /* A token under verification: the session, and what to answer */
@@ -236,20 +279,32 @@ fail (Verification *self, const GError *error)
 }
 
 static void
+join_channels (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
+{
+  for (guint i = 0; i < request->items->len; i++)
+    {
+      ChoirSubscribeItem *item = choir_subscribe_request_get (request, i);
+
+      if (!join (request->session, item))
+        choir_session_send_error (request->session, message, item->error);
+    }
+}
+
+static void
 subscribe_channels (Verification *self)
 {
-  ChoirEnvelope request = get_request (self);
+  ChoirEnvelope message = get_request (self);
+  g_autoptr (ChoirSubscribeRequest) request =
+    choir_subscribe_request_new (self->session, &message, join_channels);
 
   for (char **name = self->channels; name != NULL && *name != NULL; name++)
     {
-      g_autoptr (GError) error = NULL;
-      ChoirChannel *channel;
+      ChoirSubscribeItem *item = add_replayed (request, *name);
 
-      if (choir_handlers_may_subscribe (*name, &error))
-        choir_session_subscribe (self->session, *name, &channel, &error);
-      if (error != NULL)
-        choir_session_send_error (self->session, &request, error);
+      choir_handlers_may_subscribe (*name, &item->error);
     }
+
+  choir_subscribe_request_run (g_steal_pointer (&request));
 }
 
 /* contracts.md E calls the end point's chat the session: its dialect takes that from the channel */

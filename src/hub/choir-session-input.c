@@ -10,6 +10,7 @@
 #include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-sanitizer.h"
+#include "choir-subscribe-request.h"
 
 #include <string.h>
 
@@ -19,8 +20,8 @@
  * byte limit.
  */
 
-/* While a token is verified a client may go on talking, but not for ever */
-#define HELD_WHILE_VERIFYING 32
+/* While the session waits for something a client may go on talking, but not for ever */
+#define HELD_WHILE_WAITING 32
 /* Of the past, under way at a time: each may hold megabytes */
 #define READS_MAX 2
 
@@ -101,6 +102,14 @@ choir_session_end_read (ChoirSession *self)
   self->extra->n_reads--;
 }
 
+/* For a token to be verified, or for channels to be joined: nothing that comes later may be handled
+ * before */
+static gboolean
+is_waiting (ChoirSession *self)
+{
+  return (self->flags & CHOIR_SESSION_VERIFYING) || choir_subscribe_request_is_waiting (self);
+}
+
 static gboolean
 hold (ChoirSession *self, const char *text, gsize len)
 {
@@ -108,8 +117,8 @@ hold (ChoirSession *self, const char *text, gsize len)
   guint max = choir_session_get_settings (self)->burst_queue;
   ChoirHeldMessage *held;
 
-  if (self->flags & CHOIR_SESSION_VERIFYING)
-    max = MAX (max, HELD_WHILE_VERIFYING);
+  if (is_waiting (self))
+    max = MAX (max, HELD_WHILE_WAITING);
 
   if (extra->held.length >= max ||
       extra->held_bytes + len > choir_hub_get_settings (self->hub)->outbox.max_bytes)
@@ -139,7 +148,8 @@ static gboolean
 is_holding (ChoirSession *self)
 {
   return (self->flags & CHOIR_SESSION_VERIFYING) ||
-         (self->extra != NULL && self->extra->held.length > 0);
+         (self->extra != NULL &&
+          (self->extra->held.length > 0 || choir_subscribe_request_is_waiting (self)));
 }
 
 /* When the oldest held message may go, monotonic; G_MAXINT64: nothing waits for the time */
@@ -148,8 +158,7 @@ choir_session_get_held_due (ChoirSession *self, gint64 now_us)
 {
   ChoirRateRule *rule = get_rule (self, CHOIR_RATE_DEFAULT);
 
-  if (self->extra == NULL || self->extra->held.length == 0 ||
-      (self->flags & CHOIR_SESSION_VERIFYING))
+  if (self->extra == NULL || self->extra->held.length == 0 || is_waiting (self))
     return G_MAXINT64;
 
   if (rule == NULL)
@@ -277,7 +286,7 @@ refuse_overfull (ChoirSession *self)
   gint64 now_us = choir_clock_monotonic_us ();
   gint64 due_us = choir_session_get_held_due (self, now_us);
 
-  /* a token under verification gives no time: a second is as good as any */
+  /* waiting for something else gives no time: a second is as good as any */
   choir_session_refuse_rate (self, NULL,
                              due_us == G_MAXINT64 ? G_USEC_PER_SEC : MAX (due_us - now_us, 1));
 }

@@ -37,6 +37,7 @@ typedef struct
   char *default_channel; /* (owned) (nullable) */
   char *client_id;       /* (owned) (nullable) */
   GQueue opening;        /* (element-type ChoirDocumentRequest): documents that are being read */
+  GQueue requests;       /* (element-type ChoirSubscribeRequest): messages wait for them */
   gint64 content_us;     /* monotonic: when conflict.detected last had a text; 0: never */
   guint8 n_reads;        /* of the past, under way */
 } ChoirSessionExtra;

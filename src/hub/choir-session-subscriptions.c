@@ -9,6 +9,7 @@
 #include "choir-document-room.h"
 #include "choir-error.h"
 #include "choir-presence.h"
+#include "choir-subscribe-request.h"
 
 #include <string.h>
 
@@ -42,6 +43,7 @@ remove_subscription (ChoirSession *self, guint i)
 void
 choir_session_unsubscribe_all (ChoirSession *self)
 {
+  choir_subscribe_request_cancel_all (self);
   while (self->n_subscriptions > 0)
     remove_subscription (self, self->n_subscriptions - 1);
 }
@@ -153,6 +155,26 @@ enter (ChoirSession *self, ChoirChannel *channel, GError **error)
 }
 
 /**
+ * choir_session_may_subscribe:
+ * @self: a session
+ * @channel: a valid channel name
+ * @error: return location: %CHOIR_ERROR_PERMISSION_DENIED
+ *
+ * Returns: whether it may hear the channel
+ */
+gboolean
+choir_session_may_subscribe (ChoirSession *self, const char *channel, GError **error)
+{
+  if (choir_session_may (self, channel, CHOIR_PERMISSION_READ) && !is_of_another (self, channel))
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
+                       "You may not subscribe to this channel");
+
+  return FALSE;
+}
+
+/**
  * choir_session_subscribe:
  * @self: a session
  * @channel: a valid channel name
@@ -161,8 +183,8 @@ enter (ChoirSession *self, ChoirChannel *channel, GError **error)
  * `[session] max-subscriptions`, %CHOIR_ERROR_UNAVAILABLE, %CHOIR_ERROR_VALIDATION
  *
  * Subscribing twice is subscribing once. A document has to be in memory: choir-handlers-open.c sees
- * to that. `all`, the user's own and the session's own channel are
- * heard without.
+ * to that; so does choir-subscribe-request.c for a channel whose log is in the store. `all`, the
+ * user's own and the session's own channel are heard without.
  *
  * Returns: whether the session is subscribed now
  */
@@ -172,12 +194,8 @@ choir_session_subscribe (ChoirSession *self,
                          ChoirChannel **out,
                          GError **error)
 {
-  if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ) || is_of_another (self, channel))
-    {
-      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
-                           "You may not subscribe to this channel");
-      return FALSE;
-    }
+  if (!choir_session_may_subscribe (self, channel, error))
+    return FALSE;
 
   *out = choir_hub_ensure_channel (self->hub, channel, error);
   if (*out == NULL)

@@ -75,6 +75,7 @@ choir_session_ensure_extra (ChoirSession *self)
       self->extra = g_new0 (ChoirSessionExtra, 1);
       g_queue_init (&self->extra->held);
       g_queue_init (&self->extra->opening);
+      g_queue_init (&self->extra->requests);
     }
 
   return self->extra;

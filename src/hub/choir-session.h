@@ -91,6 +91,7 @@ choir_session_authenticate (ChoirSession *self, const char *token, const ChoirEn
 gboolean choir_session_may (ChoirSession *self, const char *channel, ChoirPermission wanted);
 
 /* Subscriptions */
+gboolean choir_session_may_subscribe (ChoirSession *self, const char *channel, GError **error);
 gboolean choir_session_subscribe (ChoirSession *self,
                                   const char *channel,
                                   ChoirChannel **out,

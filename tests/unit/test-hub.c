@@ -698,7 +698,8 @@ test_reload_namespace (void)
 static void
 test_history_budget (void)
 {
-  g_autoptr (FakeHub) hub = fake_hub_new ("[protocol]\nmax-history-bytes=64K\n");
+  g_autoptr (FakeHub) hub = fake_hub_new ("[protocol]\nmax-history-bytes=64K\n"
+                                          "[namespace chat]\npersist=no\n");
   g_autoptr (FakeLink) link = fake_link_join (hub, "alice");
   g_autofree char *filler = g_strnfill (4000, 'x');
   g_autofree char *payload = g_strdup_printf ("{\"t\":\"%s\"}", filler);

@@ -81,6 +81,7 @@ test_auth_by_message (void)
                  "{\"token\":\"%s\",\"sessionId\":\"room\",\"channels\":[\"chat:two\",\"no "
                  "name\",5]}",
                  token);
+  fake_hub_iterate ();
   answer = fake_link_take (link);
   success = fake_link_read (answer, "success");
   room = fake_link_read (answer, "userId");
@@ -220,6 +221,7 @@ test_refresh_with_less (void)
 
   fake_link_say (link, "{\"type\":\"subscribe\",\"payload\":{\"channels\":[\"secret:1\",\"chat:1\","
                        "\"secret:2\"]}}");
+  fake_hub_iterate ();
   g_assert_cmpuint (choir_session_get_n_subscriptions (session), ==, 3);
   fake_link_say (link, "{\"type\":\"auth\",\"payload\":{\"token\":\"%s\"}}", token);
   g_assert_cmpuint (choir_session_get_n_subscriptions (session), ==, 1);
@@ -446,6 +448,7 @@ test_rate_class (void)
 
   fake_link_say (link, "{\"type\":\"subscribe\",\"payload\":{\"channels\":[\"chat:1\"]}}");
   fake_link_say (other, "{\"type\":\"subscribe\",\"payload\":{\"channels\":[\"chat:1\"]}}");
+  fake_hub_iterate ();
   fake_link_forget (link);
   fake_link_forget (other);
   fake_link_say (link, "{\"type\":\"cursor.position\",\"payload\":{\"channel\":\"chat:1\"}}");
