@@ -185,6 +185,7 @@ static const ChoirConfigKey keys[] = {
   RATE ("rate", "default", "10/1s;300/60s", FALSE, "Messages of a session"),
   RATE ("rate", "cursor", "20/1s", FALSE, "Cursor and selection moves of a session"),
   RATE ("rate", "document", "50/1s;1500/60s", FALSE, "Document changes of a session"),
+  RATE ("rate", "chunk", "200/1s", FALSE, "Pieces of streamed messages of a session that is no back end's"),
   RATE ("rate", "api", "1000/1s", FALSE, "Requests of a back end"),
   UINT ("rate", "burst-queue", "32", 0, 10000, FALSE, "Messages held back rather than refused"),
   RATE ("rate", "connect-per-address", "50/1s", FALSE, "New connections of one address"),
@@ -227,6 +228,7 @@ static const ChoirConfigKey keys[] = {
   TEXT ("task", "worker-role", "worker", check_identifier, FALSE, "Role a worker's token must have"),
 
   SIZE ("chat", "max-message", "256K", KIB, 64 * MIB, FALSE, "Largest message that is streamed in chunks"),
+  SIZE ("chat", "max-bytes", "64M", KIB, GIB, FALSE, "Most bytes of all messages that are being streamed"),
   UINT ("chat", "max-streams", "16", 1, 10000, FALSE, "Most messages streamed in one channel at a time"),
   TIME ("chat", "stream-timeout", "60s", 100 * MSEC, DAY, FALSE, "Silence after which a streamed message is aborted"),
   TIME ("chat", "typing-timeout", "6s", 100 * MSEC, HOUR, FALSE, "How long somebody who says no more is shown as typing"),

@@ -6,6 +6,8 @@
 
 #include "choir-handlers.h"
 
+#include "choir-chat-check.h"
+#include "choir-chat.h"
 #include "choir-error.h"
 #include "choir-payload.h"
 #include "choir-session.h"
@@ -23,9 +25,10 @@ choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload)
 
   while (choir_json_slice_next_member (payload, &cursor, &member))
     {
-      if (choir_slice_equals (member.key, "user_id") ||
-          choir_slice_equals (member.key, "session_id") ||
-          choir_slice_equals (member.key, "idempotency_key"))
+      /* however it is written: who shows it resolves escapes in names, too */
+      if (choir_json_key_equals (member.key, CHOIR_SLICE_LITERAL ("user_id")) ||
+          choir_json_key_equals (member.key, CHOIR_SLICE_LITERAL ("session_id")) ||
+          choir_json_key_equals (member.key, CHOIR_SLICE_LITERAL ("idempotency_key")))
         continue;
 
       g_string_append (out, ",\"");
@@ -39,49 +42,111 @@ choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload)
   return out;
 }
 
-/* chat.message {content, ...} in the end point's channel or the one it names */
-static void
-handle_message (ChoirSession *session, const ChoirEnvelope *message)
+/* What a chat message says, checked: its payload as the others get it. @message_id: (out) (transfer
+ * full): made up if the sender has none. (transfer full) (nullable): %NULL: it was refused */
+GString *
+choir_handlers_make_chat (ChoirSession *session,
+                          const ChoirEnvelope *message,
+                          ChoirSlice payload,
+                          char **message_id)
 {
-  static const ChoirSlice keys[] = {
-    CHOIR_SLICE_LITERAL ("channel"),
-    CHOIR_SLICE_LITERAL ("content"),
-    CHOIR_SLICE_LITERAL ("idempotency_key"),
-  };
-  ChoirJsonValue values[G_N_ELEMENTS (keys)];
-  g_autofree char *channel = NULL;
-  g_autofree char *key = NULL;
-  g_autoptr (GString) payload = NULL;
-  ChoirPublication publication;
+  g_auto (ChoirChatMessage) read = { 0 };
+  g_autoptr (GError) error = NULL;
+  GString *out;
 
-  choir_json_slice_get_many (message->payload, keys, G_N_ELEMENTS (keys), values);
-  channel = choir_handlers_dup_named_channel (session, message, &values[0], TRUE);
-  if (channel == NULL)
-    return;
+  *message_id = NULL;
+  if (!choir_chat_read_message (session, payload, &read, &error))
+    {
+      choir_session_send_error (session, message, error);
+      return NULL;
+    }
 
-  if (values[1].raw.len == 0 || values[1].kind != CHOIR_JSON_STRING)
+  if (read.content.raw.len == 0)
     {
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                             "Field \"content\" must be a string");
-      return;
+      return NULL;
     }
 
-  if (!choir_handlers_read_key (session, message, &values[2], &key))
+  if (read.message_id == NULL)
+    {
+      read.message_id = g_malloc (CHOIR_ID_SIZE);
+      choir_id_generate (read.message_id);
+    }
+
+  out = choir_chat_stamp_message (session, payload, &read);
+  *message_id = g_steal_pointer (&read.message_id);
+
+  return out;
+}
+
+/* chat.message {content, role?, message_id?, attachments?, idempotency_key?} in the end point's
+ * channel or the one it names */
+static void
+handle_message (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
+  g_autofree char *message_id = NULL;
+  g_autofree char *key = NULL;
+  g_autoptr (GString) payload = NULL;
+  ChoirPublication publication;
+  ChoirJsonValue value = { 0 };
+
+  if (channel == NULL)
     return;
 
-  payload = choir_handlers_with_sender (session, message->payload);
+  choir_json_slice_get (message->payload, "idempotency_key", &value);
+  if (!choir_handlers_read_key (session, message, &value, &key))
+    return;
+
+  payload = choir_handlers_make_chat (session, message, message->payload, &message_id);
+  if (payload == NULL)
+    return;
+
   publication = (ChoirPublication){
     .channel = channel,
     .type = "chat.message",
     .payload = choir_payload_as_slice (payload),
     .key = key,
   };
-  choir_handlers_publish (session, message, &publication, NULL);
+  choir_handlers_publish (session, message, &publication, message_id);
+}
+
+/* chat.typing {is_typing?} */
+static void
+handle_typing (ChoirSession *session, const ChoirEnvelope *message)
+{
+  g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
+  g_auto (ChoirChatMessage) read = { 0 };
+  g_autoptr (GString) payload = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (channel == NULL || !choir_handlers_may_relay (session, message, channel))
+    return;
+
+  if (!choir_chat_read_message (session, message->payload, &read, &error))
+    {
+      choir_session_send_error (session, message, error);
+      return;
+    }
+
+  if (read.is_typing.raw.len > 0 && read.is_typing.kind != CHOIR_JSON_TRUE &&
+      read.is_typing.kind != CHOIR_JSON_FALSE)
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                            "Field \"is_typing\" must be true or false");
+      return;
+    }
+
+  payload = choir_handlers_with_sender (session, message->payload);
+  choir_chat_type (choir_hub_get_chat (choir_session_get_hub (session)), session, channel,
+                   choir_payload_as_slice (payload),
+                   read.is_typing.raw.len == 0 || read.is_typing.kind == CHOIR_JSON_TRUE);
 }
 
 static const ChoirRoute routes[] = {
   { "chat.message", handle_message, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
-  { "chat.typing", choir_handlers_relay, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
+  { "chat.typing", handle_typing, CHOIR_RATE_DEFAULT, CHOIR_ROUTE_SANITIZE },
 };
 
 void

@@ -27,9 +27,31 @@ is_subscribed (ChoirSession *session, const char *channel)
   return FALSE;
 }
 
-/* Typing and the like: told to the others in the channel, never kept, never answered */
-void
-choir_handlers_relay (ChoirSession *session, const ChoirEnvelope *message)
+/* Whether the session is in the channel and may be heard there; refuses the message if not */
+gboolean
+choir_handlers_may_relay (ChoirSession *session, const ChoirEnvelope *message, const char *channel)
+{
+  if (!is_subscribed (session, channel))
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_NOT_SUBSCRIBED,
+                            "Subscribe to the channel first");
+      return FALSE;
+    }
+
+  /* who may only listen to an announcement can't shout into it */
+  if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
+                            "You may not publish to this channel");
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Told to the others in the channel, never kept, never answered */
+static void
+relay (ChoirSession *session, const ChoirEnvelope *message)
 {
   g_autofree char *channel = choir_handlers_dup_channel (session, message, TRUE);
   g_autoptr (GString) payload = NULL;
@@ -44,23 +66,8 @@ choir_handlers_relay (ChoirSession *session, const ChoirEnvelope *message)
     .transient = TRUE,
   };
 
-  if (channel == NULL)
+  if (channel == NULL || !choir_handlers_may_relay (session, message, channel))
     return;
-
-  if (!is_subscribed (session, channel))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_NOT_SUBSCRIBED,
-                            "Subscribe to the channel first");
-      return;
-    }
-
-  /* who may only listen to an announcement can't shout into it */
-  if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
-                            "You may not publish to this channel");
-      return;
-    }
 
   payload = choir_handlers_with_sender (session, message->payload);
   publication.payload = choir_payload_as_slice (payload);
@@ -90,7 +97,7 @@ relay_checked (ChoirSession *session, const ChoirEnvelope *message)
       sane.payload.data = clean;
     }
 
-  choir_handlers_relay (session, &sane);
+  relay (session, &sane);
 }
 
 static gboolean

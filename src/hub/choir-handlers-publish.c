@@ -14,7 +14,8 @@
 #include <string.h>
 
 /* A publisher who waits for an answer: on the stack, unless the message has to be stored first */
-typedef struct
+typedef struct _ChoirPublisher Publisher;
+struct _ChoirPublisher
 {
   ChoirSession *session;        /* (owned) once it is kept */
   const ChoirEnvelope *message; /* as much as an answer needs; its own once it is kept */
@@ -23,7 +24,7 @@ typedef struct
   char *external_type;  /* (owned) (nullable) */
   char *correlation_id; /* (owned) (nullable) */
   gboolean is_kept;
-} Publisher;
+};
 
 static char *
 dup_or_null (ChoirSlice slice)
@@ -49,8 +50,20 @@ publisher_keep (gpointer user_data)
   return self;
 }
 
-static void
-publisher_free (Publisher *self)
+/* Who is answered some time: (transfer full), for choir_handlers_answer_published(), which frees it
+ */
+ChoirPublisher *
+choir_handlers_keep_publisher (ChoirSession *session,
+                               const ChoirEnvelope *message,
+                               const char *message_id)
+{
+  Publisher publisher = { .session = session, .message = message, .message_id = message_id };
+
+  return publisher_keep (&publisher);
+}
+
+void
+choir_publisher_free (ChoirPublisher *self)
 {
   g_object_unref (self->session);
   g_free (self->external_type);
@@ -89,8 +102,11 @@ send_refusal (const Publisher *self, const GError *error)
   choir_session_send_error_later (self->session, self->message, error, retry_us);
 }
 
-static void
-published_cb (const ChoirPublished *published, const GError *error, gpointer user_data)
+/* A #ChoirPublishedFunc; @user_data: a #ChoirPublisher, which is freed if it is kept */
+void
+choir_handlers_answer_published (const ChoirPublished *published,
+                                 const GError *error,
+                                 gpointer user_data)
 {
   Publisher *self = user_data;
 
@@ -104,7 +120,7 @@ published_cb (const ChoirPublished *published, const GError *error, gpointer use
     }
 
   if (self->is_kept)
-    publisher_free (self);
+    choir_publisher_free (self);
 }
 
 /*
@@ -130,7 +146,8 @@ choir_handlers_publish (ChoirSession *session,
   signed_by.user_id = choir_session_get_user_id (session);
   signed_by.session_id = choir_session_get_id (session);
   signed_by.keep = publisher_keep;
-  choir_hub_publish_async (choir_session_get_hub (session), &signed_by, published_cb, &publisher);
+  choir_hub_publish_async (choir_session_get_hub (session), &signed_by,
+                           choir_handlers_answer_published, &publisher);
 }
 
 /* @value: the payload's `idempotency_key`, with an empty `raw` if it has none. @key: (out)
@@ -202,7 +219,35 @@ check_publish_type (ChoirSession *session,
       return FALSE;
     }
 
+  /* what these say goes for the moment in which they are said */
+  if (strcmp (type, "chat.chunk") == 0 || g_str_has_prefix (type, "chat.typing"))
+    {
+      choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                            "Messages of this type are not published, but said themselves");
+      return FALSE;
+    }
+
   return TRUE;
+}
+
+/* What others get: who says it goes with what is shown as somebody's. (nullable) (transfer full):
+ * %NULL: refused */
+static GString *
+stamp (ChoirSession *session,
+       const ChoirEnvelope *message,
+       const char *type,
+       ChoirSlice payload,
+       char **message_id)
+{
+  *message_id = NULL;
+  if (strcmp (type, "chat.message") == 0)
+    return choir_handlers_make_chat (session, message, payload, message_id);
+
+  if (g_str_has_prefix (type, "chat.") || g_str_has_prefix (type, "cursor.") ||
+      g_str_has_prefix (type, "selection."))
+    return choir_handlers_with_sender (session, payload);
+
+  return g_string_new_len (payload.data, (gssize) payload.len);
 }
 
 /* publish {channel, type, payload, idempotency_key?} -> publish.ok */
@@ -217,6 +262,7 @@ handle_publish (ChoirSession *session, const ChoirEnvelope *message)
   ChoirJsonValue values[G_N_ELEMENTS (keys)];
   g_autofree char *channel = NULL;
   g_autofree char *key = NULL;
+  g_autofree char *message_id = NULL;
   g_autoptr (GString) stamped = NULL;
   char type[CHOIR_TYPE_NAME_MAX + 1];
   ChoirPublication publication;
@@ -239,20 +285,17 @@ handle_publish (ChoirSession *session, const ChoirEnvelope *message)
       return;
     }
 
-  if (g_str_has_prefix (type, "chat.") || g_str_has_prefix (type, "cursor.") ||
-      g_str_has_prefix (type, "selection."))
-    {
-      stamped = choir_handlers_with_sender (session, payload.raw);
-      payload.raw = choir_payload_as_slice (stamped);
-    }
+  stamped = stamp (session, message, type, payload.raw, &message_id);
+  if (stamped == NULL)
+    return;
 
   publication = (ChoirPublication){
     .channel = channel,
     .type = type,
-    .payload = payload.raw,
+    .payload = choir_payload_as_slice (stamped),
     .key = key,
   };
-  choir_handlers_publish (session, message, &publication, NULL);
+  choir_handlers_publish (session, message, &publication, message_id);
 }
 
 static const ChoirRoute routes[] = {

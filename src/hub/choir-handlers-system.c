@@ -97,5 +97,6 @@ choir_handlers_register (ChoirRouter *router)
   choir_handlers_register_publish (router);
   choir_handlers_register_history (router);
   choir_handlers_register_chat (router);
+  choir_handlers_register_chunk (router);
   choir_handlers_register_document (router);
 }

@@ -20,6 +20,7 @@ void choir_handlers_register_channel (ChoirRouter *router);
 void choir_handlers_register_publish (ChoirRouter *router);
 void choir_handlers_register_history (ChoirRouter *router);
 void choir_handlers_register_chat (ChoirRouter *router);
+void choir_handlers_register_chunk (ChoirRouter *router);
 void choir_handlers_register_document (ChoirRouter *router);
 
 /* (nullable) (transfer full): the channel a message is about: `channel` in the payload or the
@@ -47,8 +48,15 @@ choir_handlers_append_post (GString *out, ChoirSession *session, ChoirChannel *c
 
 gboolean choir_handlers_may_subscribe (const char *channel, GError **error);
 
-/* A message that is only told on */
-void choir_handlers_relay (ChoirSession *session, const ChoirEnvelope *message);
+/* Whether the session is in the channel and may be heard there; refuses the message if not */
+gboolean
+choir_handlers_may_relay (ChoirSession *session, const ChoirEnvelope *message, const char *channel);
+
+/* (nullable) (transfer full): what the others get of a chat message, and its id; %NULL: refused */
+GString *choir_handlers_make_chat (ChoirSession *session,
+                                   const ChoirEnvelope *message,
+                                   ChoirSlice payload,
+                                   char **message_id);
 
 void choir_handlers_document_lost (ChoirSession *session, const char *channel);
 
@@ -58,6 +66,18 @@ void choir_handlers_publish (ChoirSession *session,
                              const ChoirEnvelope *message,
                              const ChoirPublication *publication,
                              const char *message_id);
+
+/* Who is answered when something has been published, which another than choir_handlers_publish()
+ * does. The function is a #ChoirPublishedFunc, and frees @user_data */
+typedef struct _ChoirPublisher ChoirPublisher;
+ChoirPublisher *choir_handlers_keep_publisher (ChoirSession *session,
+                                               const ChoirEnvelope *message,
+                                               const char *message_id);
+void choir_handlers_answer_published (const ChoirPublished *published,
+                                      const GError *error,
+                                      gpointer user_data);
+void choir_publisher_free (ChoirPublisher *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirPublisher, choir_publisher_free)
 
 /* @value: the payload's `idempotency_key`, with an empty `raw` if it has none. @key: (out)
  * (nullable) (transfer full): it, and whose it is. FALSE: the message was refused */

@@ -24,6 +24,7 @@ struct _ChoirHub
   ChoirBroadcaster *broadcaster;   /* (owned) */
   ChoirRouter *router;             /* (owned) */
   ChoirNamespaceTable *namespaces; /* (owned) */
+  ChoirChat *chat;                 /* (owned) */
   ChoirStore *store;               /* (owned) (nullable) */
   ChoirDocumentTable *documents;   /* (owned) (nullable): without a store there are none */
   ChoirLogKeeper *logs;            /* (owned) (nullable): likewise */

@@ -6,6 +6,7 @@
 
 #include "choir-hub-private.h"
 
+#include "choir-chat.h"
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-container.h"
@@ -46,6 +47,7 @@ choir_hub_finalize (GObject *object)
 
   choir_timer_disarm (&self->sweep_timer);
   choir_timer_disarm (&self->drain_timer);
+  g_clear_pointer (&self->chat, choir_chat_free);
   abandon_logs (self);
   g_clear_pointer (&self->documents, choir_document_table_free);
   g_clear_object (&self->store);
@@ -154,6 +156,7 @@ choir_hub_new (ChoirConfig *config,
   self->stats = choir_stats_new (counters);
   self->router = choir_router_new (self->stats);
   self->namespaces = choir_namespace_table_new (config);
+  self->chat = choir_chat_new (self);
   self->node = make_node_name (config);
   choir_handlers_register (self->router);
 

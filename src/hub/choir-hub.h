@@ -33,6 +33,8 @@ G_BEGIN_DECLS
 #define CHOIR_TYPE_HUB (choir_hub_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirHub, choir_hub, CHOIR, HUB, GObject)
 
+typedef struct _ChoirChat ChoirChat;
+
 ChoirHub *choir_hub_new (ChoirConfig *config,
                          ChoirVerifier *verifier,
                          ChoirDirectory *directory,
@@ -52,6 +54,7 @@ ChoirTimerWheel *choir_hub_get_wheel (ChoirHub *self);
 ChoirTurn *choir_hub_get_turn (ChoirHub *self);
 ChoirVerifier *choir_hub_get_verifier (ChoirHub *self);
 ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
+ChoirChat *choir_hub_get_chat (ChoirHub *self);
 ChoirStore *choir_hub_get_store (ChoirHub *self);             /* (nullable) */
 ChoirDocumentTable *choir_hub_get_documents (ChoirHub *self); /* (nullable): without a store */
 const char *choir_hub_get_node (ChoirHub *self);

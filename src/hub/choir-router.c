@@ -22,6 +22,7 @@ static const char *const answer_types[] = {
   "auth.expiring",
   "pong",
   "publish.ok",
+  "chat.typing.end",
   "subscription.confirmed",
   "subscription.removed",
   "history.result",
@@ -150,6 +151,13 @@ is_service_type (const char *type)
   return g_strv_contains (reserved_types, type);
 }
 
+/* What a contract calls by another name than we do would get round what we check of it */
+static gboolean
+is_renamed_chat (const ChoirDialectOutbound *row)
+{
+  return g_str_has_prefix (row->canonical, "chat.") && strcmp (row->canonical, row->external) != 0;
+}
+
 /* A message without a row in a dialect's table goes out under its own type: that must not be one
  * which the contract's clients know as the service's */
 static GHashTable *
@@ -162,7 +170,8 @@ collect_external_names (void)
       const ChoirDialectOutbound *row = choir_dialect_get_table (choir_dialect_get (i))->outbound;
 
       for (; row->canonical != NULL; row++)
-        if (row->external != NULL && *row->external != '\0' && is_service_type (row->canonical))
+        if (row->external != NULL && *row->external != '\0' &&
+            (is_service_type (row->canonical) || is_renamed_chat (row)))
           g_hash_table_add (names, (char *) row->external);
     }
 

@@ -69,6 +69,7 @@ send_error_message (ChoirSession *self,
                     const ChoirEnvelope *request,
                     ChoirError code,
                     const char *text,
+                    const char *details,
                     gint64 retry_after_us)
 {
   ChoirStats *stats = choir_hub_get_stats (self->hub);
@@ -76,6 +77,7 @@ send_error_message (ChoirSession *self,
   ChoirErrorMessage message = {
     .code = code,
     .message = text,
+    .details = details,
     .retry_after_us = retry_after_us,
     .wall_us = choir_clock_wall_us (),
   };
@@ -115,11 +117,11 @@ choir_session_send_error_later (ChoirSession *self,
   if (error->domain != CHOIR_ERROR)
     {
       choir_log (CHOIR_LOG_LEVEL_WARNING, error->message, CHOIR_LOG_SESSION, self->id, NULL);
-      send_error_message (self, request, code, "Something went wrong on the server", 0);
+      send_error_message (self, request, code, "Something went wrong on the server", NULL, 0);
       return;
     }
 
-  send_error_message (self, request, code, error->message, retry_after_us);
+  send_error_message (self, request, code, error->message, NULL, retry_after_us);
 }
 
 /**
@@ -132,6 +134,22 @@ void
 choir_session_send_error (ChoirSession *self, const ChoirEnvelope *request, const GError *error)
 {
   choir_session_send_error_later (self, request, error, 0);
+}
+
+/**
+ * choir_session_send_error_details:
+ * @self: a session
+ * @request: (nullable): what is refused
+ * @error: why, of %CHOIR_ERROR
+ * @details: (nullable): what a program can make use of, a raw JSON object
+ */
+void
+choir_session_send_error_details (ChoirSession *self,
+                                  const ChoirEnvelope *request,
+                                  const GError *error,
+                                  const char *details)
+{
+  send_error_message (self, request, (ChoirError) error->code, error->message, details, 0);
 }
 
 /**
@@ -158,7 +176,7 @@ choir_session_refuse (ChoirSession *self,
   text = g_strdup_vprintf (format, args);
   va_end (args);
 
-  send_error_message (self, request, code, text, 0);
+  send_error_message (self, request, code, text, NULL, 0);
 }
 
 /**
@@ -171,5 +189,6 @@ void
 choir_session_refuse_rate (ChoirSession *self, const ChoirEnvelope *request, gint64 wait_us)
 {
   *choir_hub_get_stats (self->hub)->rate_limited += 1;
-  send_error_message (self, request, CHOIR_ERROR_RATE_LIMITED, "Rate limit exceeded", wait_us);
+  send_error_message (self, request, CHOIR_ERROR_RATE_LIMITED, "Rate limit exceeded", NULL,
+                      wait_us);
 }

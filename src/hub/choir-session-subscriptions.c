@@ -6,6 +6,7 @@
 
 #include "choir-session-private.h"
 
+#include "choir-chat.h"
 #include "choir-document-room.h"
 #include "choir-error.h"
 #include "choir-presence.h"
@@ -34,7 +35,10 @@ remove_subscription (ChoirSession *self, guint i)
   if (channel->room != NULL)
     leave_document (channel, subscription);
   else
-    choir_presence_left (self->hub, channel, self);
+    {
+      choir_chat_session_left (choir_hub_get_chat (self->hub), self, channel->name);
+      choir_presence_left (self->hub, channel, self);
+    }
   g_free (subscription);
   choir_hub_release_channel (self->hub, channel);
 }

@@ -6,6 +6,7 @@
 
 #include "choir-session-private.h"
 
+#include "choir-chat.h"
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-container.h"
@@ -307,6 +308,7 @@ choir_session_end (ChoirSession *self, guint close_code)
   choir_session_drop_held (self);
 
   choir_session_unsubscribe_all (self);
+  choir_chat_session_ended (choir_hub_get_chat (self->hub), self);
 
   if (self->user != NULL)
     choir_hub_leave_user (self->hub, g_steal_pointer (&self->user), self);

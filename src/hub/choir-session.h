@@ -73,6 +73,10 @@ void choir_session_send_error_later (ChoirSession *self,
                                      const ChoirEnvelope *request,
                                      const GError *error,
                                      gint64 retry_after_us);
+void choir_session_send_error_details (ChoirSession *self,
+                                       const ChoirEnvelope *request,
+                                       const GError *error,
+                                       const char *details);
 void choir_session_refuse (ChoirSession *self,
                            const ChoirEnvelope *request,
                            ChoirError code,

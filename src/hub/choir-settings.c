@@ -53,6 +53,8 @@ read_rates (ChoirSettings *self, ChoirConfig *config, GError **error)
   self->class_rates[CHOIR_RATE_CURSOR] = read_rate (config, "rate", "cursor", &local);
   if (local == NULL)
     self->class_rates[CHOIR_RATE_DOCUMENT] = read_rate (config, "rate", "document", &local);
+  if (local == NULL)
+    self->class_rates[CHOIR_RATE_CHUNK] = read_rate (config, "rate", "chunk", &local);
 
   for (guint i = 0; i < CHOIR_N_DIALECTS && local == NULL; i++)
     read_dialect (&self->dialects[i], config, i, &local);
@@ -62,6 +64,20 @@ read_rates (ChoirSettings *self, ChoirConfig *config, GError **error)
 
   g_propagate_error (error, local);
   return FALSE;
+}
+
+/* A message that was streamed goes to some as a whole: it must fit their queues, beside others */
+static void
+read_chat (ChoirSettings *self, ChoirConfig *config)
+{
+  self->chat = (ChoirChatSettings){
+    .max_message =
+      MIN (choir_config_get_size (config, "chat", "max-message"), self->outbox.max_bytes / 2),
+    .max_bytes = choir_config_get_size (config, "chat", "max-bytes"),
+    .max_streams = choir_config_get_uint (config, "chat", "max-streams"),
+    .stream_us = choir_config_get_duration_us (config, "chat", "stream-timeout"),
+    .typing_us = choir_config_get_duration_us (config, "chat", "typing-timeout"),
+  };
 }
 
 /**
@@ -94,6 +110,7 @@ choir_settings_read (ChoirSettings *self, ChoirConfig *config, GError **error)
     .max_batch = choir_config_get_uint (config, "protocol", "max-batch"),
   };
   self->outbox.max_bytes = choir_config_get_size (config, "protocol", "max-queue-bytes");
+  read_chat (self, config);
   self->require_auth = choir_config_get_boolean (config, "auth", "require-auth");
   self->auth_timeout_us = choir_config_get_duration_us (config, "auth", "auth-timeout");
   self->leeway_us = choir_config_get_duration_us (config, "auth", "leeway");
@@ -103,6 +120,7 @@ choir_settings_read (ChoirSettings *self, ChoirConfig *config, GError **error)
   self->max_subscriptions = choir_config_get_uint (config, "session", "max-subscriptions");
   self->max_connections = choir_config_get_uint (config, "server", "max-connections");
   self->service_role = g_strdup (choir_config_get_string (config, "api", "service-role"));
+  self->worker_role = g_strdup (choir_config_get_string (config, "task", "worker-role"));
   self->events = g_strdupv ((char **) choir_config_get_list (config, "events", "allowed"));
 
   return TRUE;
@@ -118,6 +136,7 @@ choir_settings_clear (ChoirSettings *self)
     g_clear_pointer (&self->class_rates[i], choir_rate_rule_unref);
 
   g_clear_pointer (&self->service_role, g_free);
+  g_clear_pointer (&self->worker_role, g_free);
   g_clear_pointer (&self->events, g_strfreev);
 }
 

@@ -34,8 +34,19 @@ typedef enum
   CHOIR_RATE_DEFAULT,
   CHOIR_RATE_CURSOR,
   CHOIR_RATE_DOCUMENT,
+  CHOIR_RATE_CHUNK,
   CHOIR_RATE_NONE,
 } ChoirRateClass;
+
+/* `[chat]` */
+typedef struct
+{
+  gsize max_message;
+  gsize max_bytes;
+  guint max_streams;
+  gint64 stream_us;
+  gint64 typing_us;
+} ChoirChatSettings;
 
 typedef struct
 {
@@ -45,6 +56,7 @@ typedef struct
   ChoirJsonLimits json;
   ChoirSanitizerRules sanitizer;
   ChoirOutboxLimits outbox;
+  ChoirChatSettings chat;
   gboolean require_auth;
   gint64 auth_timeout_us;
   gint64 leeway_us;
@@ -54,6 +66,7 @@ typedef struct
   guint max_subscriptions;
   guint max_connections;
   char *service_role; /* (owned) */
+  char *worker_role;  /* (owned) */
   char **events;      /* (owned) */
 } ChoirSettings;
 

@@ -36,7 +36,14 @@ static const ChoirDialectInbound choir_inbound[] = {
   { NULL },
 };
 
+/* Its own type here, because contract E's clients take every user_typing as typing */
+#define TYPING_END                                                                                 \
+  {                                                                                                \
+    "chat.typing.end", "chat.typing", NULL                                                         \
+  }
+
 static const ChoirDialectOutbound choir_outbound[] = {
+  TYPING_END,
   { "auth.failed", "error", "code='AUTH_ERROR' message recoverable=#false *" },
   { NULL },
 };
@@ -75,6 +82,7 @@ static const ChoirDialectOutbound netra_outbound[] = {
   { "publish.ok", "status", "status='received' channel offset" },
   { "chat.message", "chat_response", NULL },
   { "chat.chunk", NULL, NULL }, /* its clients take every chat_response as a message */
+  TYPING_END,
   { "task.accepted", "status", "status='received' task_id" },
   { "task.started", "agent_update", NETRA_UPDATE ("started") },
   { "task.thinking", "agent_update", NETRA_UPDATE ("thinking") },
@@ -151,6 +159,7 @@ static const ChoirDialectOutbound netra_spec_outbound[] = {
   { "error", "error", NETRA_SPEC_ERROR },
   { "chat.message", "user_message", NULL },
   { "chat.chunk", "partial_result", NULL },
+  TYPING_END,
   { "task.started", "agent_started", NULL },
   { "task.thinking", "agent_thinking", NULL },
   { "task.progress", "partial_result", NULL },
@@ -222,6 +231,7 @@ static const ChoirDialectOutbound jddb_outbound[] = {
   { "sync.response", "sync.response", JDDB_STATE },
   { "conflict.detected", "conflict.detected", JDDB_WHO " changeId=change_id *" },
   { "chat.chunk", NULL, NULL },
+  TYPING_END,
   { "presence.joined", "user.presence", JDDB_PRESENCE ("user_joined") },
   { "presence.left", "user.presence", JDDB_PRESENCE ("user_left") },
   { "presence.state", "user.presence", JDDB_PRESENCE ("state") },
@@ -262,6 +272,7 @@ static const ChoirDialectOutbound reviewpoint_outbound[] = {
   { "subscription.confirmed", "subscription.confirmed", "events channels rejected" },
   { "subscription.removed", "subscription.removed", "events channels" },
   { "chat.chunk", NULL, NULL },
+  TYPING_END,
   { "error", "error", REVIEWPOINT_ERROR },
   { "auth.failed", "error", "code='AUTH_ERROR' message" },
   { NULL },
@@ -300,6 +311,7 @@ static const ChoirDialectOutbound tripsage_outbound[] = {
     "content isComplete=complete messageId=message_id userId=user_id "
     "sessionId=$channel_id|session_id *" },
   { "chat.typing", "user_typing", "userId=user_id sessionId=$channel_id|session_id *" },
+  { "chat.typing.end", NULL, NULL },
   { "task.started", "agent_status_update", TRIPSAGE_STATUS ("true") },
   { "task.thinking", "agent_status_update", TRIPSAGE_STATUS ("true") },
   { "task.progress", "agent_status_update", TRIPSAGE_STATUS ("true") },
