@@ -375,6 +375,16 @@ close_documents (ChoirDaemon *self)
     g_main_context_iteration (NULL, TRUE);
 }
 
+/* What was published in the last moment is handed to the store, and told to who waits for it */
+static void
+close_logs (ChoirDaemon *self)
+{
+  gint64 deadline_us = choir_clock_monotonic_us () + STORE_CLOSE_US;
+
+  while (choir_hub_get_n_unstored (self->hub) > 0 && choir_clock_monotonic_us () < deadline_us)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 /**
  * choir_daemon_run:
  * @self: a started daemon
@@ -390,6 +400,7 @@ choir_daemon_run (ChoirDaemon *self)
   choir_listener_stop (self->listener);
   choir_http_server_close_all (self->http);
   finish_connections (self);
+  close_logs (self);
   close_documents (self);
   choir_stores_close (self->store, STORE_CLOSE_US);
 }

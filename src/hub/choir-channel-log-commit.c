@@ -277,6 +277,8 @@ give_answers (ChoirChannelLog *self, GPtrArray *answers)
     }
 
   g_ptr_array_unref (answers);
+  if (self->keeper->n_pending == 0)
+    choir_hub_drain_check (self->keeper->hub);
   choir_channel_log_drop (self);
 }
 
@@ -358,7 +360,7 @@ commit (ChoirChannelLog *self, GPtrArray *batch)
     }
 
   self->n_conflicts = 0;
-  choir_channel_log_trim (self);
+  choir_channel_log_trim (self, choir_channel_log_get_slack (self));
   give_answers (self, batch);
 }
 

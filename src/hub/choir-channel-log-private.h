@@ -39,11 +39,17 @@ typedef struct
 
 struct _ChoirLogKeeper
 {
-  ChoirHub *hub;     /* borrowed */
+  ChoirHub *hub;     /* borrowed; NULL when it is gone */
   ChoirStore *store; /* (owned) */
   gsize n_bytes;     /* waiting in all logs */
   guint n_pending;   /* not answered yet, in all logs */
   gboolean closed;
+
+  GPtrArray *stale; /* (element-type utf8) (owned) (nullable): streams still to be removed */
+  char *deleting;   /* (owned) (nullable): the one that is being removed */
+  char *cursor;     /* (owned) (nullable): the last stream looked at; NULL: begin anew */
+  gboolean listing;
+  int ref_count;
 };
 
 struct _ChoirChannelLog
@@ -81,6 +87,8 @@ void choir_channel_log_entry_to_message (const ChoirStoreEntry *entry,
                                          const ChoirChannel *channel,
                                          char id[CHOIR_ID_SIZE],
                                          ChoirMessage *out);
-void choir_channel_log_trim (ChoirChannelLog *self);
+void choir_channel_log_trim (ChoirChannelLog *self, guint64 slack);
+guint64 choir_channel_log_get_slack (const ChoirChannelLog *self);
+gboolean choir_log_keeper_is_deleting (const ChoirLogKeeper *self, const char *stream);
 
 G_END_DECLS

@@ -249,7 +249,7 @@ count_bytes (const ChoirChannelLog *self, guint *n_entries)
   return n_bytes;
 }
 
-/* Puts what was read into the ring, oldest first */
+/* Puts what was read into the ring, oldest first, without what is too old */
 static void
 fill_ring (ChoirChannelLog *self)
 {
@@ -270,7 +270,10 @@ fill_ring (ChoirChannelLog *self)
 
           is_young = is_young || entry->wall_us >= oldest_us;
           if (!is_young)
-            continue;
+            {
+              self->first = entry->offset + 1;
+              continue;
+            }
 
           choir_channel_log_entry_to_message (entry, channel, id, &message);
           choir_channel_append (channel, &message, now_us);
@@ -289,9 +292,9 @@ end_loading (ChoirChannelLog *self)
   if (newest->exists)
     {
       choir_channel_restart (channel, newest->epoch, newest->head);
+      self->first = self->stored = MIN (oldest->first, newest->head + 1);
       fill_ring (self);
       channel->offset = newest->head;
-      self->first = self->stored = MIN (oldest->first, newest->head + 1);
     }
   else
     {
@@ -301,7 +304,7 @@ end_loading (ChoirChannelLog *self)
 
   g_clear_pointer (&self->parts, g_ptr_array_unref);
   self->flags = (self->flags & ~CHOIR_CHANNEL_LOG_LOADING) | CHOIR_CHANNEL_LOG_READY;
-  choir_channel_log_trim (self);
+  choir_channel_log_trim (self, choir_channel_log_get_slack (self));
   choir_channel_log_hold (self);
   if (self->queue.length > 0)
     choir_channel_log_schedule (self);
@@ -354,6 +357,10 @@ void
 choir_channel_log_load (ChoirChannelLog *self)
 {
   self->flags = (self->flags & ~CHOIR_CHANNEL_LOG_READY) | CHOIR_CHANNEL_LOG_LOADING;
+  /* it is called again when the store has forgotten what it is about to forget */
+  if (choir_log_keeper_is_deleting (self->keeper, self->channel->name))
+    return;
+
   self->parts = g_ptr_array_new_with_free_func ((GDestroyNotify) choir_stream_part_free);
   *choir_hub_get_stats (self->keeper->hub)->log_loads += 1;
   read_part (self, G_MAXUINT64, MIN (LOAD_PART, MAX (self->channel->ns->history_size, 1)));

@@ -27,6 +27,7 @@ ChoirLogKeeper *choir_log_keeper_new (ChoirHub *hub, ChoirStore *store);
 void choir_log_keeper_free (ChoirLogKeeper *self);
 /* From now on everything is refused */
 void choir_log_keeper_close (ChoirLogKeeper *self);
+void choir_log_keeper_sweep (ChoirLogKeeper *self);
 guint choir_log_keeper_get_n_pending (ChoirLogKeeper *self);
 
 ChoirChannelLog *choir_channel_log_new (ChoirLogKeeper *keeper, ChoirChannel *channel);
@@ -35,6 +36,8 @@ void choir_channel_log_free (ChoirChannelLog *self);
 /* FALSE: the store has not been asked yet, or did not answer: epoch and offset of the channel mean
  * nothing */
 gboolean choir_channel_log_is_ready (const ChoirChannelLog *self);
+/* Returns whether the store was asked to forget something */
+gboolean choir_channel_log_tend (ChoirChannelLog *self);
 gboolean choir_channel_log_is_busy (const ChoirChannelLog *self);
 guint64 choir_channel_log_get_first (const ChoirChannelLog *self);
 /* What is older is no longer kept */

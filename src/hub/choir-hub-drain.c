@@ -72,13 +72,25 @@ tick_cb (ChoirTimer *timer)
   choir_timer_wheel_arm (self->wheel, timer, TICK_US, tick_cb);
 }
 
-/* Called whenever a session has ended */
+/**
+ * choir_hub_get_n_unstored:
+ * @self: a hub
+ *
+ * Returns: messages that were published and are on their way to the store
+ */
+guint
+choir_hub_get_n_unstored (ChoirHub *self)
+{
+  return self->logs != NULL ? choir_log_keeper_get_n_pending (self->logs) : 0;
+}
+
+/* Called whenever a session has ended, and when all that was published is stored */
 void
 choir_hub_drain_check (ChoirHub *self)
 {
   g_autoptr (GTask) task = NULL;
 
-  if (self->drain_task == NULL || self->sessions->len > 0)
+  if (self->drain_task == NULL || self->sessions->len > 0 || choir_hub_get_n_unstored (self) > 0)
     return;
 
   choir_timer_disarm (&self->drain_timer);
@@ -99,7 +111,8 @@ choir_hub_is_draining (ChoirHub *self)
  * @callback: called when all have left or `drain-timeout` is over
  * @user_data: data for @callback
  *
- * Takes no new session, announces `system.reconnect`, and closes everyone with 1012.
+ * Takes no new session, announces `system.reconnect`, and closes everyone with 1012. What has been
+ * published is stored when it ends.
  */
 void
 choir_hub_drain_async (ChoirHub *self,

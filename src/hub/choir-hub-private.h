@@ -8,6 +8,7 @@
 
 #include "choir-channel-log.h"
 #include "choir-hub.h"
+#include "choir-idempotency.h"
 
 G_BEGIN_DECLS
 
@@ -28,6 +29,7 @@ struct _ChoirHub
   ChoirStore *store;               /* (owned) (nullable) */
   ChoirDocumentTable *documents;   /* (owned) (nullable): without a store there are none */
   ChoirLogKeeper *logs;            /* (owned) (nullable): likewise */
+  ChoirIdempotency *keys;          /* (owned) (nullable): made when the first one comes */
   ChoirSettings settings;
   char *node; /* (owned) */
 

@@ -12,6 +12,10 @@
 
 #include <string.h>
 
+/* For channels in memory (protocol.md, "Sending again"); about 100 bytes each */
+#define KEYS_MAX 65536
+#define KEYS_AGE_US (5 * 60 * G_USEC_PER_SEC)
+
 static guint
 send_to_sessions (ChoirHub *self,
                   ChoirSession *const *sessions,
@@ -160,6 +164,42 @@ publish_at_once (ChoirHub *self,
   count_publish (self, &message, out->n_recipients);
 }
 
+/* publish_at_once() for what may have come before; @channel is kept in memory only */
+static void
+publish_once (ChoirHub *self,
+              const ChoirPublication *publication,
+              ChoirChannel *channel,
+              ChoirPublished *out)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+  guint64 offset;
+
+  if (self->keys == NULL)
+    self->keys = choir_idempotency_new (KEYS_MAX, KEYS_AGE_US);
+
+  offset = choir_idempotency_find (self->keys, channel, publication->key, now_us);
+  if (offset != 0)
+    {
+      *out = (ChoirPublished){ .channel = channel, .offset = offset, .duplicate = TRUE };
+      return;
+    }
+
+  publish_at_once (self, publication, channel, out);
+  choir_idempotency_add (self->keys, channel, publication->key, out->offset, now_us);
+}
+
+static void
+publish_in_memory (ChoirHub *self,
+                   const ChoirPublication *publication,
+                   ChoirChannel *channel,
+                   ChoirPublished *out)
+{
+  if (publication->key != NULL && !publication->transient)
+    publish_once (self, publication, channel, out);
+  else
+    publish_at_once (self, publication, channel, out);
+}
+
 /**
  * choir_hub_publish:
  * @self: a hub
@@ -200,7 +240,7 @@ choir_hub_publish (ChoirHub *self,
         }
     }
 
-  publish_at_once (self, publication, channel, out);
+  publish_in_memory (self, publication, channel, out);
 
   return TRUE;
 }
@@ -271,7 +311,7 @@ choir_hub_publish_async (ChoirHub *self,
         }
     }
 
-  publish_at_once (self, publication, channel, &published);
+  publish_in_memory (self, publication, channel, &published);
   done (&published, NULL, user_data);
 }
 

@@ -13,6 +13,8 @@
 #define SWEEP_US (30 * G_USEC_PER_SEC)
 /* A channel that the store has as well may leave memory so soon after it was last needed */
 #define DURABLE_IDLE_US (60 * G_USEC_PER_SEC)
+/* Logs whose old entries are removed in one sweep */
+#define TRIMS_MAX 100
 
 static gboolean
 is_stale (ChoirHub *self, ChoirChannel *channel, gint64 now_us)
@@ -33,15 +35,25 @@ static void
 sweep_channels (ChoirHub *self, gint64 now_us)
 {
   GHashTableIter iter;
-  gpointer channel;
+  gpointer value;
+  guint n_trims = 0;
 
   g_hash_table_iter_init (&iter, self->channels);
-  while (g_hash_table_iter_next (&iter, NULL, &channel))
-    if (is_stale (self, channel, now_us))
-      {
-        g_hash_table_iter_remove (&iter);
-        *self->stats->channels -= 1;
-      }
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ChoirChannel *channel = value;
+
+      if (is_stale (self, channel, now_us))
+        {
+          g_hash_table_iter_remove (&iter);
+          *self->stats->channels -= 1;
+        }
+      else if (channel->log != NULL && n_trims < TRIMS_MAX)
+        n_trims += choir_channel_log_tend (channel->log) ? 1 : 0;
+    }
+
+  if (self->logs != NULL)
+    choir_log_keeper_sweep (self->logs);
 }
 
 static void

@@ -57,6 +57,7 @@ choir_hub_finalize (GObject *object)
   g_hash_table_unref (self->by_session);
   g_hash_table_unref (self->channels);
   g_clear_pointer (&self->logs, choir_log_keeper_free);
+  g_clear_pointer (&self->keys, choir_idempotency_free);
   g_hash_table_unref (self->users);
   g_clear_pointer (&self->router, choir_router_free);
   g_clear_pointer (&self->stats, choir_stats_free);

@@ -151,6 +151,7 @@ void choir_hub_drain_async (ChoirHub *self,
                             GCancellable *cancellable,
                             GAsyncReadyCallback callback,
                             gpointer user_data);
+guint choir_hub_get_n_unstored (ChoirHub *self);
 gboolean choir_hub_drain_finish (ChoirHub *self, GAsyncResult *result, GError **error);
 
 G_END_DECLS
