@@ -99,4 +99,6 @@ choir_handlers_register (ChoirRouter *router)
   choir_handlers_register_chat (router);
   choir_handlers_register_chunk (router);
   choir_handlers_register_document (router);
+  choir_handlers_register_task (router);
+  choir_handlers_register_work (router);
 }

@@ -22,6 +22,8 @@ void choir_handlers_register_history (ChoirRouter *router);
 void choir_handlers_register_chat (ChoirRouter *router);
 void choir_handlers_register_chunk (ChoirRouter *router);
 void choir_handlers_register_document (ChoirRouter *router);
+void choir_handlers_register_task (ChoirRouter *router);
+void choir_handlers_register_work (ChoirRouter *router);
 
 /* (nullable) (transfer full): the channel a message is about: `channel` in the payload or the
  * envelope, else the end point's; refuses the message if there is none or its name is invalid */

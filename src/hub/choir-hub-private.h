@@ -30,6 +30,7 @@ struct _ChoirHub
   ChoirDocumentTable *documents;   /* (owned) (nullable): without a store there are none */
   ChoirLogKeeper *logs;            /* (owned) (nullable): likewise */
   ChoirIdempotency *keys;          /* (owned) (nullable): made when the first one comes */
+  ChoirTaskTable *tasks;           /* (owned) */
   ChoirSettings settings;
   char *node; /* (owned) */
 

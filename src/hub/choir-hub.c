@@ -49,6 +49,7 @@ choir_hub_finalize (GObject *object)
   choir_timer_disarm (&self->drain_timer);
   g_clear_pointer (&self->chat, choir_chat_free);
   abandon_logs (self);
+  g_clear_pointer (&self->tasks, choir_task_table_free);
   g_clear_pointer (&self->documents, choir_document_table_free);
   g_clear_object (&self->store);
   g_clear_pointer (&self->turn, choir_turn_free);
@@ -158,6 +159,7 @@ choir_hub_new (ChoirConfig *config,
   self->router = choir_router_new (self->stats);
   self->namespaces = choir_namespace_table_new (config);
   self->chat = choir_chat_new (self);
+  self->tasks = choir_task_table_new (self);
   self->node = make_node_name (config);
   choir_handlers_register (self->router);
 
@@ -209,6 +211,7 @@ choir_hub_configure (ChoirHub *self, GError **error)
   self->history.max_bytes = choir_config_get_size (self->config, "protocol", "max-history-bytes");
   choir_namespace_table_configure (self->namespaces, self->config);
   move_channels (self);
+  choir_task_table_configure (self->tasks, self->config);
   if (self->documents != NULL)
     choir_document_table_configure (self->documents, self->config);
   choir_broadcaster_set_compression_threshold (
@@ -236,6 +239,7 @@ choir_hub_set_store (ChoirHub *self, ChoirStore *store)
   self->logs = choir_log_keeper_new (self, store);
   self->documents = choir_document_table_new (self, store);
   choir_document_table_configure (self->documents, self->config);
+  choir_task_table_set_store (self->tasks, store);
 }
 
 /**
@@ -312,6 +316,12 @@ ChoirDocumentTable *
 choir_hub_get_documents (ChoirHub *self)
 {
   return self->documents;
+}
+
+ChoirTaskTable *
+choir_hub_get_tasks (ChoirHub *self)
+{
+  return self->tasks;
 }
 
 const char *

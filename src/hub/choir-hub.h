@@ -17,6 +17,7 @@
 #include "choir-router.h"
 #include "choir-settings.h"
 #include "choir-stats.h"
+#include "choir-task-table.h"
 #include "choir-timer-wheel.h"
 #include "choir-turn.h"
 #include "choir-user.h"
@@ -57,6 +58,7 @@ ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
 ChoirChat *choir_hub_get_chat (ChoirHub *self);
 ChoirStore *choir_hub_get_store (ChoirHub *self);             /* (nullable) */
 ChoirDocumentTable *choir_hub_get_documents (ChoirHub *self); /* (nullable): without a store */
+ChoirTaskTable *choir_hub_get_tasks (ChoirHub *self);
 const char *choir_hub_get_node (ChoirHub *self);
 ChoirNamespace *choir_hub_get_namespace (ChoirHub *self, const char *channel);
 

@@ -307,6 +307,7 @@ choir_session_end (ChoirSession *self, guint close_code)
   choir_timer_disarm (&self->timer);
   choir_session_drop_held (self);
 
+  choir_tasks_leave (self->hub, self);
   choir_session_unsubscribe_all (self);
   choir_chat_session_ended (choir_hub_get_chat (self->hub), self);
 

@@ -234,6 +234,25 @@ init_logs (ChoirStats *self)
 }
 
 static void
+init_tasks (ChoirStats *self)
+{
+  self->tasks_queued = simple (self, CHOIR_GAUGE, "choir_tasks_queued", "Tasks that wait");
+  self->tasks_running = simple (self, CHOIR_GAUGE, "choir_tasks_running", "Tasks a worker has");
+  self->tasks_requested = simple (self, CHOIR_COUNTER, "choir_task_requests", "Tasks accepted");
+  self->tasks_lost =
+    simple (self, CHOIR_COUNTER, "choir_task_attempts_lost", "Tasks whose worker was lost");
+
+  for (guint i = CHOIR_TASK_COMPLETED; i < CHOIR_N_TASK_STATES; i++)
+    self->tasks_ended[i] = labelled (self, CHOIR_COUNTER, "choir_tasks_ended", "Tasks that ended",
+                                     "state", choir_task_state_get_name (i));
+
+  self->task_wait = seconds (self, "choir_task_wait_seconds", "From a request to its worker",
+                             duration_bounds, G_N_ELEMENTS (duration_bounds));
+  self->task_duration = seconds (self, "choir_task_duration_seconds", "From a request to its end",
+                                 duration_bounds, G_N_ELEMENTS (duration_bounds));
+}
+
+static void
 init_errors (ChoirStats *self)
 {
   self->rate_limited =
@@ -261,6 +280,7 @@ choir_stats_new (ChoirCounters *counters)
   init_connections (self);
   init_channels (self);
   init_documents (self);
+  init_tasks (self);
   init_logs (self);
   init_errors (self);
 

@@ -8,6 +8,7 @@
 
 #include "choir-counters.h"
 #include "choir-dialect.h"
+#include "choir-task.h"
 
 G_BEGIN_DECLS
 
@@ -56,6 +57,11 @@ typedef struct
   gint64 *document_conflicts;
   gint64 *document_refused;
   gint64 *store_writable;
+  gint64 *tasks_queued;
+  gint64 *tasks_running;
+  gint64 *tasks_requested;
+  gint64 *tasks_lost;
+  gint64 *tasks_ended[CHOIR_N_TASK_STATES]; /* by how; the others are not used */
   gint64 *log_stored;
   gint64 *log_duplicates;
   gint64 *log_refused;
@@ -66,6 +72,8 @@ typedef struct
   ChoirHistogram *discovery;
   ChoirHistogram *fanout;
   ChoirHistogram *document_latency; /* seconds from arrival to stored and shown */
+  ChoirHistogram *task_wait;        /* seconds from request to first given out */
+  ChoirHistogram *task_duration;    /* seconds from request to end */
   ChoirHistogram *log_latency;      /* likewise, of messages of channels in the store */
 } ChoirStats;
 

@@ -1,0 +1,328 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-task-private.h"
+
+#include "choir-clock.h"
+#include "choir-payload.h"
+#include "choir-session.h"
+
+/*
+ * Who hears of a task: the subscribers of the channel that the request named, or else all sessions
+ * of the user; besides whoever watches the conversation (agent-status:ID). Nobody hears it twice.
+ */
+
+static ChoirMessage
+make_message (const ChoirTask *task, const char *type, ChoirSlice payload, const char *channel)
+{
+  return (ChoirMessage){
+    .type = type,
+    .payload = payload,
+    .wall_us = choir_clock_wall_us (),
+    .correlation_id = choir_slice (task->correlation_id),
+    .channel = channel,
+  };
+}
+
+static gboolean
+is_subscribed (ChoirSession *session, const ChoirChannel *channel)
+{
+  for (guint i = 0; channel != NULL && i < choir_session_get_n_subscriptions (session); i++)
+    if (choir_session_get_subscription (session, i)->channel == channel)
+      return TRUE;
+
+  return FALSE;
+}
+
+/* Those of @sessions that do not hear it on @other anyway */
+static guint
+send_to (ChoirTask *task,
+         ChoirSession *const *sessions,
+         guint n,
+         const ChoirMessage *message,
+         const ChoirChannel *other)
+{
+  ChoirBroadcaster *broadcaster = choir_hub_get_broadcaster (task->table->hub);
+  ChoirFanout fanout;
+
+  choir_fanout_begin (&fanout, broadcaster, message);
+  for (guint i = 0; i < n; i++)
+    if (choir_session_get_claims (sessions[i]) != NULL &&
+        choir_session_get_outbox (sessions[i]) != NULL && !is_subscribed (sessions[i], other))
+      choir_fanout_push (&fanout, choir_session_get_outbox (sessions[i]));
+  choir_fanout_end (&fanout);
+
+  return fanout.n_recipients;
+}
+
+static ChoirChannel *
+find_status (const ChoirTask *task)
+{
+  g_autofree char *name = NULL;
+
+  if (task->status_id == NULL)
+    return NULL;
+
+  name = g_strconcat (CHOIR_TASK_STATUS_PREFIX, task->status_id, NULL);
+
+  return choir_hub_find_channel (task->table->hub, name);
+}
+
+/* Those who hear of it, @other aside; the named channel's subscribers, or the user's sessions */
+static guint
+send_to_requester (ChoirTask *task, const char *type, ChoirSlice payload, const ChoirChannel *other)
+{
+  ChoirHub *hub = task->table->hub;
+  g_autofree char *name = NULL;
+  ChoirMessage message;
+  ChoirUser *user;
+  guint n = 0;
+
+  if (task->channel != NULL)
+    {
+      ChoirChannel *channel = choir_hub_find_channel (hub, task->channel);
+
+      if (channel == NULL || channel == other)
+        return 0;
+
+      g_autofree ChoirSession **sessions = g_new (ChoirSession *, channel->n_subscribers);
+
+      for (guint i = 0; i < channel->n_subscribers; i++)
+        sessions[n++] = channel->subscribers[i]->session;
+      message = make_message (task, type, payload, task->channel);
+
+      return send_to (task, sessions, n, &message, other);
+    }
+
+  user = choir_hub_find_user (hub, task->user_id);
+  if (user == NULL)
+    return 0;
+
+  name = g_strconcat ("user:", task->user_id, NULL);
+  message = make_message (task, type, payload, name);
+
+  return send_to (task, user->sessions, user->n_sessions, &message, other);
+}
+
+/**
+ * choir_task_announce:
+ * @task: one of a table
+ * @type: what is said, a constant
+ * @payload: raw JSON object
+ *
+ * Tells everybody who hears of it.
+ *
+ * Returns: how many
+ */
+guint
+choir_task_announce (ChoirTask *task, const char *type, ChoirSlice payload)
+{
+  ChoirChannel *status = find_status (task);
+  guint n = send_to_requester (task, type, payload, status);
+
+  if (status != NULL)
+    {
+      ChoirMessage message = make_message (task, type, payload, status->name);
+
+      n += choir_broadcaster_send_to_channel (choir_hub_get_broadcaster (task->table->hub), status,
+                                              &message, NULL);
+    }
+
+  *choir_stats_for_answer (choir_hub_get_stats (task->table->hub), type)->sent += n;
+
+  return n;
+}
+
+/**
+ * choir_task_announce_end:
+ * @task: one that has just ended
+ *
+ * Tells how; if nobody was there, the requester is told when it comes back.
+ */
+void
+choir_task_announce_end (ChoirTask *task)
+{
+  ChoirSlice payload = choir_payload_as_slice (task->ending->payload);
+
+  if (choir_task_announce (task, choir_task_get_end_type (task), payload) > 0)
+    {
+      choir_task_store_heard (task);
+      return;
+    }
+
+  task->flags |= CHOIR_TASK_UNHEARD;
+  g_queue_push_tail_link (&task->user->unheard, &task->heard_link);
+}
+
+/* To one who comes late */
+static gboolean
+send_late (const ChoirTask *task,
+           ChoirSession *session,
+           const char *type,
+           GString *payload,
+           const char *channel)
+{
+  ChoirHub *hub = choir_session_get_hub (session);
+  ChoirMessage message;
+
+  g_string_truncate (payload, payload->len - 1);
+  choir_payload_add_boolean (payload, "replayed", TRUE);
+  choir_payload_close (payload);
+
+  message = make_message (task, type, choir_payload_as_slice (payload), channel);
+  if (choir_session_get_outbox (session) == NULL ||
+      !choir_broadcaster_send (choir_hub_get_broadcaster (hub), choir_session_get_outbox (session),
+                               &message))
+    return FALSE;
+
+  *choir_stats_for_answer (choir_hub_get_stats (hub), type)->sent += 1;
+
+  return TRUE;
+}
+
+static void
+send_text (const ChoirTask *task, ChoirSession *session, const char *channel)
+{
+  g_autoptr (GString) said = g_string_sized_new (task->text->len + 64);
+  g_autoptr (GString) payload = NULL;
+
+  choir_payload_open (said);
+  choir_payload_add_string (said, "content", task->text->str);
+  if (task->flags & CHOIR_TASK_CUT)
+    choir_payload_add_boolean (said, "truncated", TRUE);
+  choir_payload_close (said);
+
+  payload = choir_task_make_event (task, choir_payload_as_slice (said));
+  send_late (task, session, "task.chunk", payload, channel);
+}
+
+/* How an unfinished one stands: the newest that was said, and the text so far as one chunk */
+static void
+send_state (const ChoirTask *task, ChoirSession *session, const char *channel)
+{
+  g_autoptr (GString) payload = NULL;
+
+  if (task->flags & CHOIR_TASK_STORING)
+    return;
+
+  if (task->event != NULL)
+    {
+      payload = g_string_new_len (task->event->str, (gssize) task->event->len);
+      send_late (task, session, task->event_type, payload, channel);
+    }
+  else
+    {
+      g_autoptr (GString) said = g_string_new (NULL);
+
+      choir_payload_open (said);
+      choir_payload_add_string (said, "state", choir_task_state_get_name (task->state));
+      choir_payload_close (said);
+      payload = choir_task_make_event (task, choir_payload_as_slice (said));
+      send_late (task, session, "task.accepted", payload, channel);
+    }
+
+  if (task->text != NULL && task->text->len > 0)
+    send_text (task, session, channel);
+}
+
+static void
+greet_at (ChoirTaskTable *table, ChoirSession *session, const char *channel)
+{
+  ChoirTaskPlace *place = g_hash_table_lookup (table->places, channel);
+
+  for (GList *link = place != NULL ? place->tasks.head : NULL; link != NULL; link = link->next)
+    send_state (link->data, session, channel);
+}
+
+/* Whether it is told, or will be, on a channel that @session has for itself */
+static gboolean
+is_told_elsewhere (const ChoirTask *task, ChoirSession *session)
+{
+  const char *opened = choir_session_get_default_channel (session);
+
+  for (guint i = 0; i < G_N_ELEMENTS (task->places); i++)
+    {
+      const ChoirTaskPlace *place = task->places[i];
+
+      if (place != NULL &&
+          (g_strcmp0 (place->name, opened) == 0 ||
+           is_subscribed (session, choir_hub_find_channel (task->table->hub, place->name))))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* What ended while nobody was there; once */
+static void
+tell_unheard (ChoirTaskUser *user, ChoirSession *session, const char *channel)
+{
+  GList *link;
+
+  while ((link = g_queue_peek_head_link (&user->unheard)) != NULL)
+    {
+      ChoirTask *task = link->data;
+      g_autoptr (GString) payload =
+        g_string_new_len (task->ending->payload->str, (gssize) task->ending->payload->len);
+
+      /* one whose contract has no word for it has not heard */
+      if (!send_late (task, session, choir_task_get_end_type (task), payload, channel))
+        return;
+
+      g_queue_unlink (&user->unheard, link);
+      task->flags &= ~CHOIR_TASK_UNHEARD;
+      choir_task_store_heard (task);
+    }
+}
+
+static void
+greet_user (ChoirTaskTable *table, ChoirSession *session)
+{
+  const char *user_id = choir_session_get_user_id (session);
+  ChoirTaskUser *user = user_id != NULL ? g_hash_table_lookup (table->users, user_id) : NULL;
+  g_autofree char *channel = NULL;
+
+  if (user == NULL)
+    return;
+
+  channel = g_strconcat ("user:", user_id, NULL);
+  tell_unheard (user, session, channel);
+  if (user->n_unfinished == 0)
+    return;
+
+  for (GTreeNode *node = g_tree_node_first (user->tasks); node != NULL;
+       node = g_tree_node_next (node))
+    {
+      const ChoirTask *task = g_tree_node_value (node);
+
+      if (!choir_task_has_ended (task) && task->channel == NULL &&
+          !is_told_elsewhere (task, session))
+        send_state (task, session, channel);
+    }
+}
+
+/**
+ * choir_tasks_greet:
+ * @hub: a hub
+ * @session: one that has become authenticated, or has come back, or has subscribed
+ * @channel: (nullable): to what it has subscribed; %NULL: it is there
+ *
+ * Tells it how the unfinished tasks stand of which it is going to hear, and what ended while none
+ * of its user's sessions was there.
+ */
+void
+choir_tasks_greet (ChoirHub *hub, ChoirSession *session, const char *channel)
+{
+  ChoirTaskTable *table = choir_hub_get_tasks (hub);
+
+  if (g_hash_table_size (table->by_id) == 0)
+    return;
+
+  if (channel != NULL)
+    greet_at (table, session, channel);
+  else
+    greet_user (table, session);
+}
