@@ -7,6 +7,7 @@
 #include "choir-http-api.h"
 #include "choir-http-messages.h"
 #include "choir-http-private.h"
+#include "choir-http-tasks.h"
 
 #include "choir-names.h"
 
@@ -31,6 +32,7 @@ static const Table tables[] = {
   { choir_http_connections_routes, &choir_http_connections_n_routes },
   { choir_http_channels_routes, &choir_http_channels_n_routes },
   { choir_http_stats_routes, &choir_http_stats_n_routes },
+  { choir_http_tasks_routes, &choir_http_tasks_n_routes },
 };
 
 /* The variable segments' raw texts, if @path is of the form @pattern */

@@ -153,10 +153,12 @@ read_members (ChoirHttpRequest *request, Wanted *self, GError **error)
                                    error))
     return FALSE;
 
-  if (self->kind != NULL)
+  if (self->kind == NULL)
+    g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION, "kind is missing");
+  else if (self->user_id != NULL && !choir_name_is_user (self->user_id, strlen (self->user_id)))
+    g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION, "user_id is no user's id");
+  else
     return TRUE;
-
-  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION, "kind is missing");
 
   return FALSE;
 }

@@ -12,6 +12,8 @@
 G_BEGIN_DECLS
 
 /* choir-http-tasks.c */
+extern const ChoirHttpRoute choir_http_tasks_routes[];
+extern const guint choir_http_tasks_n_routes;
 ChoirTaskTable *choir_http_get_tasks (ChoirHttpRequest *request);
 gboolean choir_http_is_back_end (const ChoirHttpRequest *request);
 
