@@ -191,6 +191,26 @@ start_hub (ChoirDaemon *self, GError **error)
 }
 
 static void
+loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GAsyncResult **) user_data = g_object_ref (result);
+}
+
+/* Before anybody can ask for a task, those that were left are there */
+static gboolean
+load_tasks (ChoirDaemon *self, GError **error)
+{
+  ChoirTaskTable *tasks = choir_hub_get_tasks (self->hub);
+  g_autoptr (GAsyncResult) result = NULL;
+
+  choir_task_table_load_async (tasks, NULL, loaded_cb, &result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return choir_task_table_load_finish (tasks, result, error);
+}
+
+static void
 signal_cb (int signal_number, gpointer user_data)
 {
   if (signal_number == SIGHUP)
@@ -232,7 +252,7 @@ start_net (ChoirDaemon *self, GError **error)
 gboolean
 choir_daemon_start (ChoirDaemon *self, GError **error)
 {
-  if (!start_hub (self, error) || !start_net (self, error))
+  if (!start_hub (self, error) || !load_tasks (self, error) || !start_net (self, error))
     return FALSE;
 
   self->admin = choir_admin_new (self->hub, self->counters);

@@ -106,6 +106,11 @@ join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
   g_string_append_c (events, ']');
   g_string_append_c (rejected, ']');
   send_lists (session, message, "subscription.confirmed", &answer);
+
+  for (guint i = 0; i < request->items->len; i++)
+    if (choir_subscribe_request_get (request, i)->error == NULL)
+      choir_tasks_greet (choir_session_get_hub (session), session,
+                         choir_subscribe_request_get (request, i)->name);
 }
 
 /**

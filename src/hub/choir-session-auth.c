@@ -354,6 +354,8 @@ succeed (Verification *self)
     choir_session_open_default_channel (session);
 
   subscribe_channels (self);
+  if (first)
+    choir_tasks_greet (session->hub, session, NULL);
 }
 
 static void

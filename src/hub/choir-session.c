@@ -281,6 +281,7 @@ choir_session_start (ChoirSession *self)
 
       choir_session_send_established (self);
       choir_session_open_default_channel (self);
+      choir_tasks_greet (self->hub, self, NULL);
     }
   else if (choir_dialect_get_table (self->dialect)->auth_style != CHOIR_AUTH_BY_MESSAGE)
     choir_session_send_established (self);

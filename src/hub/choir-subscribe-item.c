@@ -180,4 +180,6 @@ choir_subscribe_item_replay (const ChoirSubscribeItem *self,
   for (; outbox != NULL && choir_channel_span_get (self->span, channel, offset, &message); offset++)
     if (choir_broadcaster_send (choir_hub_get_broadcaster (hub), outbox, &message))
       *choir_stats_for_type (choir_hub_get_stats (hub), message.type)->sent += 1;
+
+  choir_tasks_greet (hub, session, channel->name);
 }

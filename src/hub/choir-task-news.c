@@ -260,17 +260,19 @@ is_told_elsewhere (const ChoirTask *task, ChoirSession *session)
 static void
 tell_unheard (ChoirTaskUser *user, ChoirSession *session, const char *channel)
 {
-  GList *link;
+  GList *next;
 
-  while ((link = g_queue_peek_head_link (&user->unheard)) != NULL)
+  for (GList *link = user->unheard.head; link != NULL; link = next)
     {
       ChoirTask *task = link->data;
       g_autoptr (GString) payload =
         g_string_new_len (task->ending->payload->str, (gssize) task->ending->payload->len);
 
+      next = link->next;
+
       /* one whose contract has no word for it has not heard */
       if (!send_late (task, session, choir_task_get_end_type (task), payload, channel))
-        return;
+        continue;
 
       g_queue_unlink (&user->unheard, link);
       task->flags &= ~CHOIR_TASK_UNHEARD;

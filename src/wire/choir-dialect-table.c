@@ -73,7 +73,9 @@ static const ChoirDialectInbound netra_inbound[] = {
 };
 
 #define NETRA_ERROR "code message details retry_after original_message=original_type"
-#define NETRA_UPDATE(status) "agent status='" status "' message progress details *"
+#define NETRA_UPDATE(status)                                                                       \
+  "agent=agent|kind status='" status "' message=message|content|tool progress details content "    \
+  "tool *"
 #define NETRA_EVENT(name)                                                                          \
   {                                                                                                \
     name, "notification", "event='" name "' *"                                                     \
@@ -93,15 +95,15 @@ static const ChoirDialectOutbound netra_outbound[] = {
   { "chat.message", "chat_response", NULL },
   { "chat.chunk", NULL, NULL }, /* its clients take every chat_response as a message */
   TYPING_END,
-  { "task.accepted", "status", "status='received' task_id" },
+  { "task.accepted", "status", "status='received' task_id replayed duplicate" },
   { "task.started", "agent_update", NETRA_UPDATE ("started") },
   { "task.thinking", "agent_update", NETRA_UPDATE ("thinking") },
   { "task.progress", "agent_update", NETRA_UPDATE ("running") },
   { "task.tool", "agent_update", NETRA_UPDATE ("tool_executing") },
   { "task.chunk", "agent_update", NETRA_UPDATE ("streaming") },
-  { "task.completed", "agent_result", NULL },
-  { "task.failed", "error", "code='PROCESSING_ERROR' message details={ task_id }" },
-  { "task.cancelled", "status", "status='cancelled' task_id" },
+  { "task.completed", "agent_result", "agent=agent|kind *" },
+  { "task.failed", "error", "code='PROCESSING_ERROR' message details={ task_id kind code }" },
+  { "task.cancelled", "status", "status='cancelled' task_id task_ids reason" },
   NETRA_EVENT ("upload.progress"),
   NETRA_EVENT ("upload.completed"),
   NETRA_EVENT ("upload.error"),
@@ -248,6 +250,15 @@ static const ChoirDialectOutbound jddb_outbound[] = {
   { "user.presence", "user.presence",
     "event documentId=document_id member=member{ " JDDB_MEMBER " } members=members[ " JDDB_MEMBER
     " ] " JDDB_MEMBER },
+  { "task.accepted", NULL, NULL },
+  { "task.started", NULL, NULL },
+  { "task.thinking", NULL, NULL },
+  { "task.progress", NULL, NULL },
+  { "task.tool", NULL, NULL },
+  { "task.chunk", NULL, NULL },
+  { "task.completed", NULL, NULL },
+  { "task.failed", NULL, NULL },
+  { "task.cancelled", NULL, NULL },
   { NULL },
 };
 
@@ -285,6 +296,14 @@ static const ChoirDialectOutbound reviewpoint_outbound[] = {
   TYPING_END,
   { "error", "error", REVIEWPOINT_ERROR },
   { "auth.failed", "error", "code='AUTH_ERROR' message" },
+  { "task.started", NULL, NULL },
+  { "task.thinking", NULL, NULL },
+  { "task.progress", NULL, NULL },
+  { "task.tool", NULL, NULL },
+  { "task.chunk", NULL, NULL },
+  { "task.completed", NULL, NULL },
+  { "task.cancelled", NULL, NULL },
+  { "task.failed", "error", "code='PROCESSING_ERROR' message" },
   { NULL },
 };
 
@@ -300,11 +319,13 @@ static const ChoirDialectInbound tripsage_inbound[] = {
   { "chat_message_chunk", "chat.chunk",
     "session_id=sessionId message_id=messageId complete=isComplete *" },
   { "user_typing", "chat.typing", "user_id=userId session_id=sessionId *" },
+  { "task.request", "task.request", NULL },
+  { "task.cancel", "task.cancel", NULL },
   { NULL },
 };
 
-#define TRIPSAGE_STATUS(active)                                                                    \
-  "isActive=#" active " progress currentTask=message|kind taskId=task_id *"
+#define TRIPSAGE_STATUS(active, progress)                                                          \
+  "isActive=#" active " " progress " currentTask=message|kind taskId=task_id *"
 
 static const ChoirDialectOutbound tripsage_outbound[] = {
   { "connection.established", "connection_status",
@@ -322,13 +343,15 @@ static const ChoirDialectOutbound tripsage_outbound[] = {
     "sessionId=$channel_id|session_id *" },
   { "chat.typing", "user_typing", "userId=user_id sessionId=$channel_id|session_id *" },
   { "chat.typing.end", NULL, NULL },
-  { "task.started", "agent_status_update", TRIPSAGE_STATUS ("true") },
-  { "task.thinking", "agent_status_update", TRIPSAGE_STATUS ("true") },
-  { "task.progress", "agent_status_update", TRIPSAGE_STATUS ("true") },
-  { "task.tool", "agent_status_update", TRIPSAGE_STATUS ("true") },
-  { "task.completed", "agent_status_update", TRIPSAGE_STATUS ("false") },
-  { "task.failed", "agent_status_update", TRIPSAGE_STATUS ("false") },
-  { "task.cancelled", "agent_status_update", TRIPSAGE_STATUS ("false") },
+  { "task.accepted", "agent_status_update", TRIPSAGE_STATUS ("true", "progress=progress|#0") },
+  { "task.started", "agent_status_update", TRIPSAGE_STATUS ("true", "progress=progress|#0") },
+  { "task.thinking", "agent_status_update", TRIPSAGE_STATUS ("true", "progress") },
+  { "task.progress", "agent_status_update", TRIPSAGE_STATUS ("true", "progress") },
+  { "task.tool", "agent_status_update", TRIPSAGE_STATUS ("true", "progress") },
+  { "task.chunk", NULL, NULL },
+  { "task.completed", "agent_status_update", TRIPSAGE_STATUS ("false", "progress=progress|#100") },
+  { "task.failed", "agent_status_update", TRIPSAGE_STATUS ("false", "progress") },
+  { "task.cancelled", "agent_status_update", TRIPSAGE_STATUS ("false", "progress") },
   { NULL },
 };
 

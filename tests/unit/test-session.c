@@ -493,7 +493,7 @@ test_bad_messages (void)
     { "{\"type\":5}", "INVALID_MESSAGE" },
     { "{\"type\":\"ping\",\"payload\":[]}", "INVALID_MESSAGE" },
     { "{\"type\":\"nothing.such\"}", "INVALID_MESSAGE_TYPE" },
-    { "{\"type\":\"task.request\"}", "UNAVAILABLE" },
+    { "{\"type\":\"task.request\"}", "VALIDATION_ERROR" },
     { "{\"type\":\"subscribe\"}", "VALIDATION_ERROR" },
     { "{\"type\":\"subscribe\",\"payload\":{\"channels\":\"chat:1\"}}", "VALIDATION_ERROR" },
     { "{\"type\":\"subscribe\",\"payload\":{\"channels\":[{}]}}", "VALIDATION_ERROR" },
