@@ -191,7 +191,9 @@ answer_discovery (ChoirGateway *gateway, SoupServerMessage *message)
   choir_payload_add_boolean (body, "reconnection_supported", TRUE);
   choir_payload_add_boolean (body, "compression_supported", gateway->compression);
   choir_payload_add_boolean (body, "batching_supported", TRUE);
-  g_string_append (body, "},\"endpoints\":{\"websocket\":\"/ws\"},\"connection_limits\":{");
+  g_string_append (
+    body, "},\"endpoints\":{\"websocket\":\"/ws\",\"sse\":\"/sse\",\"emulation\":\"/emulation\"},"
+          "\"connection_limits\":{");
   choir_payload_add_int (body, "max_connections_per_user", limits->max_per_user);
   choir_payload_add_int (body, "max_message_rate", get_messages_per_minute (limits));
   choir_payload_add_int (body, "heartbeat_interval", limits->heartbeat_us / 1000);

@@ -8,6 +8,7 @@ Nothing in here sleeps: every wait is a read with a deadline. CHOIR_TEST_TIMEOUT
 
 from .daemon import Daemon, DaemonError
 from .dialects import DIALECTS, Client, Dialect, connect
+from .events import EventStream, emulate, sse_target
 from .frames import (
     BINARY,
     CLOSE,
@@ -27,7 +28,7 @@ from .websocket import Close, EndOfStream, Frame, Handshake, RawWs, Timeout, Vio
 
 __all__ = [
     'BINARY', 'CLOSE', 'CONTINUATION', 'Client', 'Close', 'CompressionContext', 'DEADLINE', 'DIALECTS', 'Daemon',
-    'DaemonError', 'Deadline', 'Dialect', 'EndOfStream', 'Frame', 'Handshake', 'Mismatch', 'PING', 'PONG', 'RawWs', 'Response',
-    'TEXT', 'Timeout', 'Traffic', 'Violation', 'build_close', 'build_frame', 'connect', 'http_get', 'http_request', 'mint',
-    'open_socket', 'read_response', 'scaled',
+    'DaemonError', 'Deadline', 'Dialect', 'EndOfStream', 'EventStream', 'Frame', 'Handshake', 'Mismatch', 'PING', 'PONG', 'RawWs',
+    'Response', 'TEXT', 'Timeout', 'Traffic', 'Violation', 'build_close', 'build_frame', 'connect', 'emulate', 'http_get',
+    'http_request', 'mint', 'open_socket', 'read_response', 'scaled', 'sse_target',
 ]

@@ -3,11 +3,60 @@
 """Server-sent events by hand (HTML Living Standard 9.2), and the requests by which such a client speaks."""
 
 import json
+import ssl
 from urllib.parse import quote, urlencode
 
-from .raw_http import Reader, http_get, open_socket, parse_head, send_all
+from .raw_http import Reader, http_get, open_socket, parse_head
 from .schemas import Traffic
 from .timing import DEADLINE, Deadline
+
+
+class _Reader(Reader):
+    """What TLS has decrypted no select() sees, and it may not be through with a record. Proxies send bodies in chunks."""
+
+    def __init__(self, sock):
+        super().__init__(sock)
+        self._chunked = None
+
+    def begin_chunks(self):
+        """What comes from here on is chunked (RFC 9112 7.1)."""
+        self._chunked = self.take(len(self.buffer))
+        self._decode()
+
+    def _decode(self):
+        while (at := self._chunked.find(b'\r\n')) >= 0:
+            size = int(self._chunked[:at], 16)
+            if len(self._chunked) < at + size + 4:
+                return
+            self.buffer += self._chunked[at + 2:at + 2 + size]
+            self._chunked = self._chunked[at + size + 4:]
+            if size == 0:
+                self.eof = True
+                return
+
+    def fill(self, deadline):
+        if isinstance(self.sock, ssl.SSLSocket) and not self.eof and self.sock.pending() > 0:
+            return self.read_available()
+        return super().fill(deadline)
+
+    def read_available(self):
+        before = len(self.buffer)
+        try:
+            return self._read()
+        finally:
+            if self._chunked is not None:
+                self._chunked += self.buffer[before:]
+                del self.buffer[before:]
+                self._decode()
+
+    def _read(self):
+        try:
+            return super().read_available()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        except ssl.SSLEOFError:
+            self.eof = True
+            return False
 
 
 class Event:
@@ -42,14 +91,16 @@ class EventStream:
         lines = [f'GET {target} HTTP/1.1', 'Host: localhost', 'Accept: text/event-stream', *[f'{n}: {v}' for n, v in headers]]
         if last_id is not None:
             lines.append(f'Last-Event-ID: {last_id}')
-        send_all(self.sock, '\r\n'.join(lines).encode() + b'\r\n\r\n')
-        self.reader = Reader(self.sock)
+        self.sock.send('\r\n'.join(lines).encode() + b'\r\n\r\n')
+        self.reader = _Reader(self.sock)
         head = self.reader.until(b'\r\n\r\n', Deadline(timeout))
         assert head is not None, 'closed without an answer'
         self.response = parse_head(head)
         self.traffic = Traffic(target.replace('/sse', '/ws', 1))
         if self.response.status == 200:
             assert self.response.get('content-type') == 'text/event-stream', self.response
+            if 'chunked' in self.response.tokens('transfer-encoding'):
+                self.reader.begin_chunks()
             opened = self.next()
             assert opened.kind == 'session', opened
             self.session_id = opened.json()['session_id']
