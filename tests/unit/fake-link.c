@@ -54,7 +54,7 @@ make_verifier (FakeHub *self)
 }
 
 static FakeHub *
-make_hub (const char *settings, gboolean with_users, gboolean with_store)
+make_hub (const char *settings, gboolean with_users, ChoirStore *store, gboolean with_store)
 {
   FakeHub *self = g_new0 (FakeHub, 1);
   g_autoptr (GError) error = NULL;
@@ -76,7 +76,8 @@ make_hub (const char *settings, gboolean with_users, gboolean with_store)
     choir_hub_new (self->config, self->verifier, with_users ? CHOIR_DIRECTORY (self->users) : NULL,
                    self->wheel, self->counters, &error);
   g_assert_no_error (error);
-  self->store = choir_store_memory_new (64 * 1024 * 1024);
+  self->is_shared = store != NULL;
+  self->store = store != NULL ? g_object_ref (store) : choir_store_memory_new (64 * 1024 * 1024);
   if (with_store)
     choir_hub_set_store (self->hub, self->store);
 
@@ -86,20 +87,27 @@ make_hub (const char *settings, gboolean with_users, gboolean with_store)
 FakeHub *
 fake_hub_new (const char *settings)
 {
-  return make_hub (settings, FALSE, TRUE);
+  return make_hub (settings, FALSE, NULL, TRUE);
+}
+
+/* With what another had before, for instance */
+FakeHub *
+fake_hub_new_with_store (const char *settings, ChoirStore *store)
+{
+  return make_hub (settings, FALSE, store, TRUE);
 }
 
 /* One that has no documents */
 FakeHub *
 fake_hub_new_without_store (const char *settings)
 {
-  return make_hub (settings, FALSE, FALSE);
+  return make_hub (settings, FALSE, NULL, FALSE);
 }
 
 FakeHub *
 fake_hub_new_with_users (const char *settings)
 {
-  return make_hub (settings, TRUE, TRUE);
+  return make_hub (settings, TRUE, NULL, TRUE);
 }
 
 void
@@ -110,7 +118,10 @@ fake_hub_free (FakeHub *self)
   fake_hub_iterate ();
   g_assert_finalize_object (self->hub);
   fake_hub_iterate ();
-  g_assert_finalize_object (self->store);
+  if (self->is_shared)
+    g_object_unref (self->store);
+  else
+    g_assert_finalize_object (self->store);
   choir_timer_wheel_free (self->wheel);
   choir_counters_free (self->counters);
   g_clear_object (&self->users);

@@ -30,10 +30,12 @@ typedef struct
   ChoirCounters *counters;     /* (owned) */
   ChoirStore *store;           /* (owned): memory */
   ChoirHub *hub;               /* (owned) */
+  gboolean is_shared;          /* the store is somebody else's as well */
 } FakeHub;
 
 FakeHub *fake_hub_new (const char *settings);
 FakeHub *fake_hub_new_with_users (const char *settings);
+FakeHub *fake_hub_new_with_store (const char *settings, ChoirStore *store);
 FakeHub *fake_hub_new_without_store (const char *settings);
 void fake_hub_free (FakeHub *self);
 gboolean fake_hub_reload (FakeHub *self, const char *settings, GError **error);
