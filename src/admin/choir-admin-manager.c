@@ -308,7 +308,7 @@ choir_admin_manager_get_property (GObject *object, guint id, GValue *value, GPar
       break;
 
     case PROP_N_CONNECTIONS:
-      g_value_set_uint (value, choir_hub_get_n_sessions (self->hub));
+      g_value_set_uint (value, choir_hub_get_n_connections (self->hub));
       break;
 
     default:

@@ -137,7 +137,7 @@ status_cb (ChoirTimer *timer)
   ChoirDaemon *self = CHOIR_CONTAINER_OF (timer, ChoirDaemon, status_timer);
 
   choir_sd_notify ("STATUS=%u connections of %u users, %u channels",
-                   choir_hub_get_n_sessions (self->hub), choir_hub_get_n_users (self->hub),
+                   choir_hub_get_n_connections (self->hub), choir_hub_get_n_users (self->hub),
                    choir_hub_get_n_channels (self->hub));
   choir_timer_wheel_arm (self->wheel, timer, STATUS_US, status_cb);
 }

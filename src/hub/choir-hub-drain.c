@@ -111,8 +111,9 @@ choir_hub_is_draining (ChoirHub *self)
  * @callback: called when all have left or `drain-timeout` is over
  * @user_data: data for @callback
  *
- * Takes no new session, announces `system.reconnect`, and closes everyone with 1012. What has been
- * published is stored when it ends.
+ * Takes no new session, announces `system.reconnect`, and closes everyone with 1012. Sessions that
+ * wait for their client end: nobody will find them here. What has been published is stored when it
+ * ends.
  */
 void
 choir_hub_drain_async (ChoirHub *self,
@@ -126,6 +127,7 @@ choir_hub_drain_async (ChoirHub *self,
   g_task_set_source_tag (self->drain_task, choir_hub_drain_async);
 
   self->draining = TRUE;
+  choir_hub_end_waiting (self);
   self->drain_start_us = choir_clock_monotonic_us ();
   self->drain_total = self->sessions->len;
   self->drain_window_us =

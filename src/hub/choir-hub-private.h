@@ -37,8 +37,9 @@ struct _ChoirHub
   GPtrArray *sessions;       /* (element-type ChoirSession), borrowed: their links own them */
   GHashTable *by_connection; /* (element-type utf8 ChoirSession), keys are the links' */
   GHashTable *by_session;    /* (element-type utf8 ChoirSession), keys are the sessions' */
-  GHashTable *users;         /* (element-type utf8 ChoirUser) (owned) */
-  GHashTable *channels;      /* (element-type utf8 ChoirChannel) (owned) */
+  ChoirWaitingBudget waiting;
+  GHashTable *users;    /* (element-type utf8 ChoirUser) (owned) */
+  GHashTable *channels; /* (element-type utf8 ChoirChannel) (owned) */
   ChoirHistoryBudget history;
   gint64 reclaimed_us; /* monotonic: when it was last made room; 0: never */
   guint dialect_sessions[CHOIR_N_DIALECTS];
@@ -60,5 +61,6 @@ guint choir_hub_deliver (ChoirHub *self,
 gboolean choir_hub_keeps_log (ChoirHub *self, const char *name, const ChoirNamespace *ns);
 void choir_hub_drain_check (ChoirHub *self);
 void choir_hub_start_sweeping (ChoirHub *self);
+void choir_hub_end_waiting (ChoirHub *self);
 
 G_END_DECLS

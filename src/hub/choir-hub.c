@@ -39,6 +39,14 @@ abandon_logs (ChoirHub *self)
 }
 
 static void
+choir_hub_dispose (GObject *object)
+{
+  choir_hub_end_waiting (CHOIR_HUB (object));
+
+  G_OBJECT_CLASS (choir_hub_parent_class)->dispose (object);
+}
+
+static void
 choir_hub_finalize (GObject *object)
 {
   ChoirHub *self = CHOIR_HUB (object);
@@ -76,6 +84,7 @@ choir_hub_finalize (GObject *object)
 static void
 choir_hub_class_init (ChoirHubClass *klass)
 {
+  G_OBJECT_CLASS (klass)->dispose = choir_hub_dispose;
   G_OBJECT_CLASS (klass)->finalize = choir_hub_finalize;
 }
 
@@ -156,6 +165,8 @@ choir_hub_new (ChoirConfig *config,
   self->directory = directory != NULL ? g_object_ref (directory) : NULL;
   self->wheel = wheel;
   self->stats = choir_stats_new (counters);
+  self->waiting.sessions = self->stats->waiting;
+  self->waiting.bytes = self->stats->waiting_bytes;
   self->router = choir_router_new (self->stats);
   self->namespaces = choir_namespace_table_new (config);
   self->chat = choir_chat_new (self);
@@ -246,12 +257,13 @@ choir_hub_set_store (ChoirHub *self, ChoirStore *store)
  * choir_hub_shutdown:
  * @self: a hub
  *
- * Closes every session at once, with 1012.
+ * Closes every session at once, with 1012; those that wait for their client end.
  */
 void
 choir_hub_shutdown (ChoirHub *self)
 {
   self->draining = TRUE;
+  choir_hub_end_waiting (self);
 
   for (guint i = 0; i < self->sessions->len; i++)
     choir_session_close (g_ptr_array_index (self->sessions, i), CHOIR_CLOSE_RESTART,
@@ -358,7 +370,7 @@ choir_hub_admit (ChoirHub *self, ChoirDialectId dialect, const char *user_id)
   if (self->draining)
     return CHOIR_ADMIT_DRAINING;
 
-  if (self->sessions->len >= self->settings.max_connections ||
+  if (choir_hub_get_n_connections (self) >= self->settings.max_connections ||
       self->dialect_sessions[dialect] >= settings->max_connections)
     return CHOIR_ADMIT_FULL;
 
@@ -371,153 +383,6 @@ choir_hub_admit (ChoirHub *self, ChoirDialectId dialect, const char *user_id)
   return user != NULL && choir_user_count_staying (user) >= settings->max_per_user
            ? CHOIR_ADMIT_USER_FULL
            : CHOIR_ADMIT_OK;
-}
-
-guint
-choir_hub_get_n_sessions (ChoirHub *self)
-{
-  return self->sessions->len;
-}
-
-/**
- * choir_hub_get_session:
- * @self: a hub
- * @i: below choir_hub_get_n_sessions(); the order changes when a session ends
- *
- * Returns: (transfer none): a session
- */
-ChoirSession *
-choir_hub_get_session (ChoirHub *self, guint i)
-{
-  return g_ptr_array_index (self->sessions, i);
-}
-
-/**
- * choir_hub_find_session:
- * @self: a hub
- * @connection_id: what `connection.established` named
- *
- * Returns: (transfer none) (nullable): the session of that connection
- */
-ChoirSession *
-choir_hub_find_session (ChoirHub *self, const char *connection_id)
-{
-  return g_hash_table_lookup (self->by_connection, connection_id);
-}
-
-ChoirUser *
-choir_hub_find_user (ChoirHub *self, const char *user_id)
-{
-  return g_hash_table_lookup (self->users, user_id);
-}
-
-guint
-choir_hub_get_n_users (ChoirHub *self)
-{
-  return *self->stats->users;
-}
-
-/**
- * choir_hub_kick_user:
- * @self: a hub
- * @user_id: a user
- * @reason: shown to the client
- *
- * Closes all connections of a user, with 4002.
- *
- * Returns: how many
- */
-guint
-choir_hub_kick_user (ChoirHub *self, const char *user_id, const char *reason)
-{
-  ChoirUser *user = choir_hub_find_user (self, user_id);
-  guint n = user != NULL ? user->n_sessions : 0;
-
-  for (guint i = 0; i < n; i++)
-    choir_session_close (user->sessions[i], CHOIR_CLOSE_KICKED, reason);
-
-  return n;
-}
-
-/* Called by a session that has been made */
-void
-choir_hub_add_session (ChoirHub *self, ChoirSession *session)
-{
-  ChoirDialectId dialect = choir_dialect_get_id (choir_session_get_dialect (session));
-
-  choir_session_set_hub_index (session, self->sessions->len);
-  g_ptr_array_add (self->sessions, session);
-  g_hash_table_insert (self->by_connection, (char *) choir_session_get_connection_id (session),
-                       session);
-  g_hash_table_insert (self->by_session, (char *) choir_session_get_id (session), session);
-  self->dialect_sessions[dialect]++;
-  *self->stats->dialects[dialect] += 1;
-  *self->stats->active += 1;
-  *self->stats->accepted += 1;
-}
-
-/* Called by a session that ends */
-void
-choir_hub_remove_session (ChoirHub *self, ChoirSession *session)
-{
-  ChoirDialectId dialect = choir_dialect_get_id (choir_session_get_dialect (session));
-  guint i = choir_session_get_hub_index (session);
-  gint64 life_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
-
-  g_assert (g_ptr_array_index (self->sessions, i) == session);
-
-  g_ptr_array_remove_index_fast (self->sessions, i);
-  if (i < self->sessions->len)
-    choir_session_set_hub_index (g_ptr_array_index (self->sessions, i), i);
-
-  g_hash_table_remove (self->by_connection, choir_session_get_connection_id (session));
-  g_hash_table_remove (self->by_session, choir_session_get_id (session));
-  self->dialect_sessions[dialect]--;
-  *self->stats->dialects[dialect] -= 1;
-  *self->stats->active -= 1;
-  *self->stats->closed += 1;
-  choir_histogram_record (self->stats->duration, life_us / (double) G_USEC_PER_SEC);
-  choir_hub_drain_check (self);
-}
-
-/* Called by a session that has learnt whose it is */
-ChoirUser *
-choir_hub_join_user (ChoirHub *self, const char *user_id, ChoirSession *session)
-{
-  ChoirUser *user = choir_hub_find_user (self, user_id);
-
-  if (user == NULL)
-    {
-      user = choir_user_new (user_id);
-      g_hash_table_insert (self->users, user->id, user);
-    }
-  else if (user->n_sessions == 0)
-    {
-      *self->stats->reconnects += 1;
-      choir_histogram_record (self->stats->reconnection,
-                              (choir_clock_monotonic_us () - user->left_us) /
-                                (double) G_USEC_PER_SEC);
-    }
-
-  if (user->n_sessions == 0)
-    *self->stats->users += 1;
-
-  choir_user_add (user, session);
-
-  return user;
-}
-
-void
-choir_hub_leave_user (ChoirHub *self, ChoirUser *user, ChoirSession *session)
-{
-  choir_user_remove (user, session);
-
-  /* the entry stays until the sweep, so that reconnecting does not refill the rate meter */
-  if (user->n_sessions > 0)
-    return;
-
-  user->left_us = choir_clock_monotonic_us ();
-  *self->stats->users -= 1;
 }
 
 ChoirChannel *

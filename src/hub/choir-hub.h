@@ -22,6 +22,7 @@
 #include "choir-turn.h"
 #include "choir-user.h"
 #include "choir-verifier.h"
+#include "choir-waiting-room.h"
 
 G_BEGIN_DECLS
 
@@ -74,9 +75,12 @@ typedef enum
 ChoirAdmit choir_hub_admit (ChoirHub *self, ChoirDialectId dialect, const char *user_id);
 
 /* Sessions */
+guint choir_hub_get_n_connections (ChoirHub *self);
+/* With those that wait for their client to come back, which are no connections */
 guint choir_hub_get_n_sessions (ChoirHub *self);
 ChoirSession *choir_hub_get_session (ChoirHub *self, guint i);
 ChoirSession *choir_hub_find_session (ChoirHub *self, const char *connection_id);
+ChoirSession *choir_hub_find_by_id (ChoirHub *self, const char *session_id);
 ChoirUser *choir_hub_find_user (ChoirHub *self, const char *user_id);
 guint choir_hub_get_n_users (ChoirHub *self);
 guint choir_hub_kick_user (ChoirHub *self, const char *user_id, const char *reason);
@@ -84,7 +88,11 @@ guint choir_hub_kick_user (ChoirHub *self, const char *user_id, const char *reas
 /* For sessions only */
 void choir_hub_add_session (ChoirHub *self, ChoirSession *session);
 void choir_hub_remove_session (ChoirHub *self, ChoirSession *session);
-ChoirUser *choir_hub_join_user (ChoirHub *self, const char *user_id, ChoirSession *session);
+void choir_hub_replace_session (ChoirHub *self, ChoirSession *session, ChoirSession *lost);
+void choir_hub_lose_connection (ChoirHub *self, ChoirSession *session, guint close_code);
+ChoirWaitingBudget *choir_hub_get_waiting (ChoirHub *self);
+ChoirUser *choir_hub_ensure_user (ChoirHub *self, const char *user_id);
+void choir_hub_join_user (ChoirHub *self, ChoirUser *user, ChoirSession *session);
 void choir_hub_leave_user (ChoirHub *self, ChoirUser *user, ChoirSession *session);
 
 /* Channels */

@@ -64,3 +64,47 @@ choir_link_dup_address (ChoirLink *self)
 {
   return CHOIR_LINK_GET_IFACE (self)->dup_address (self);
 }
+
+/**
+ * choir_link_can_change_session:
+ * @self: a link
+ *
+ * Returns: whether a session may outlive it, and one that has outlived another go on with it
+ */
+gboolean
+choir_link_can_change_session (ChoirLink *self)
+{
+  const ChoirLinkInterface *iface = CHOIR_LINK_GET_IFACE (self);
+
+  return iface->take_unsent != NULL && iface->set_session != NULL;
+}
+
+/**
+ * choir_link_take_unsent:
+ * @self: a link for which choir_link_can_change_session()
+ * @into: an outbox for plain frames of the session's dialect
+ *
+ * Moves into @into, in order, the messages that the client can't have been given as a whole. From
+ * now on @self gives it none of them: a link in the middle of one that can't stop is dropped.
+ *
+ * Returns: %FALSE if some are there that can't be given by another link; then nothing has changed,
+ * except that @into may hold some of them
+ */
+gboolean
+choir_link_take_unsent (ChoirLink *self, ChoirOutbox *into)
+{
+  return CHOIR_LINK_GET_IFACE (self)->take_unsent (self, into);
+}
+
+/**
+ * choir_link_set_session:
+ * @self: a link for which choir_link_can_change_session()
+ * @session: (nullable): what it carries from now on; %NULL: nothing any more
+ *
+ * Takes a reference on @session and drops that on the session before, without telling it.
+ */
+void
+choir_link_set_session (ChoirLink *self, ChoirSession *session)
+{
+  CHOIR_LINK_GET_IFACE (self)->set_session (self, session);
+}

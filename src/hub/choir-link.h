@@ -15,11 +15,16 @@ G_BEGIN_DECLS
 /**
  * ChoirLink:
  *
- * The hub's view of whatever carries a session: a WebSocket connection, later an event stream.
- * Implemented above the hub, so that the hub knows no socket.
+ * The hub's view of whatever carries a session: a WebSocket connection or an event stream.
+ * Implemented above the hub, so that the hub knows no socket. A link owns a reference on the
+ * session it carries, and hands on to it what the client says; which session that is may change
+ * while it lasts, for one that waited for its client takes the place of the one the link began
+ * with.
  */
 #define CHOIR_TYPE_LINK (choir_link_get_type ())
 G_DECLARE_INTERFACE (ChoirLink, choir_link, CHOIR, LINK, GObject)
+
+typedef struct _ChoirSession ChoirSession;
 
 struct _ChoirLinkInterface
 {
@@ -29,11 +34,17 @@ struct _ChoirLinkInterface
   void (*close) (ChoirLink *self, guint code, const char *reason);
   const char *(*get_id) (ChoirLink *self);
   char *(*dup_address) (ChoirLink *self);
+  /* These two may be NULL: then its sessions end with it, and take over none */
+  gboolean (*take_unsent) (ChoirLink *self, ChoirOutbox *into);
+  void (*set_session) (ChoirLink *self, ChoirSession *session);
 };
 
 ChoirOutbox *choir_link_get_outbox (ChoirLink *self);
 void choir_link_close (ChoirLink *self, guint code, const char *reason);
 const char *choir_link_get_id (ChoirLink *self);
 char *choir_link_dup_address (ChoirLink *self);
+gboolean choir_link_can_change_session (ChoirLink *self);
+gboolean choir_link_take_unsent (ChoirLink *self, ChoirOutbox *into);
+void choir_link_set_session (ChoirLink *self, ChoirSession *session);
 
 G_END_DECLS

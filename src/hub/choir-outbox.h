@@ -89,6 +89,7 @@ void choir_outbox_push_slow (ChoirOutbox *self, ChoirFrame *frame);
 void choir_outbox_overflow (ChoirOutbox *self);
 gboolean choir_outbox_push_large (ChoirOutbox *self, ChoirFrame *frame, guint max_large);
 void choir_outbox_drop_unsent (ChoirOutbox *self, gsize n_promised);
+gboolean choir_outbox_copy_unsent (const ChoirOutbox *self, ChoirOutbox *into);
 guint choir_outbox_peek (const ChoirOutbox *self, struct iovec *iov, guint n_iov);
 void choir_outbox_consume (ChoirOutbox *self, gsize n_bytes);
 ChoirFrame *choir_outbox_get_frame (const ChoirOutbox *self, guint i);

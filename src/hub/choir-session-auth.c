@@ -24,24 +24,24 @@
 static void
 evict_oldest (ChoirSession *self)
 {
-  ChoirSession *oldest = self->user->sessions[0];
-  const ChoirDialectTable *table = choir_dialect_get_table (oldest->dialect);
-
   for (guint i = 0; i < self->user->n_sessions; i++)
-    if (!(self->user->sessions[i]->flags & CHOIR_SESSION_CLOSING))
-      {
-        oldest = self->user->sessions[i];
-        table = choir_dialect_get_table (oldest->dialect);
-        break;
-      }
+    {
+      ChoirSession *oldest = self->user->sessions[i];
+      const ChoirDialectTable *table = choir_dialect_get_table (oldest->dialect);
 
-  *choir_hub_get_stats (self->hub)->evictions += 1;
-  choir_session_close (oldest, table->eviction_close_code,
-                       "Replaced by a newer connection of the same user");
+      if (oldest->flags & (CHOIR_SESSION_CLOSING | CHOIR_SESSION_WAITING))
+        continue;
+
+      *choir_hub_get_stats (self->hub)->evictions += 1;
+      choir_session_close (oldest, table->eviction_close_code,
+                           "Replaced by a newer connection of the same user");
+      return;
+    }
 }
 
-static gboolean
-join_user (ChoirSession *self, const char *user_id, GError **error)
+/* Whether the user may have one connection more than there are; @self has none yet */
+gboolean
+choir_session_check_place (ChoirSession *self, const char *user_id, GError **error)
 {
   const ChoirDialectSettings *settings = choir_session_get_settings (self);
   ChoirUser *known = choir_hub_find_user (self->hub, user_id);
@@ -55,11 +55,30 @@ join_user (ChoirSession *self, const char *user_id, GError **error)
       return FALSE;
     }
 
-  self->user = choir_hub_join_user (self->hub, user_id, self);
+  return TRUE;
+}
 
-  if (settings->max_per_user > 0)
-    for (; n >= settings->max_per_user; n--)
+/* Sends away the user's oldest, as far as one more than there are would be too many */
+void
+choir_session_make_place (ChoirSession *self)
+{
+  guint max = choir_session_get_settings (self)->max_per_user;
+  guint n = choir_user_count_staying (self->user);
+
+  if (max > 0)
+    for (; n >= max; n--)
       evict_oldest (self);
+}
+
+static gboolean
+join_user (ChoirSession *self, const char *user_id, GError **error)
+{
+  if (!choir_session_check_place (self, user_id, error))
+    return FALSE;
+
+  self->user = choir_hub_ensure_user (self->hub, user_id);
+  choir_session_make_place (self);
+  choir_hub_join_user (self->hub, self->user, self);
 
   return TRUE;
 }
@@ -72,6 +91,31 @@ end_subscription (ChoirSession *self, const char *name)
   choir_session_unsubscribe (self, channel);
   if (choir_channel_kind_of (channel) == CHOIR_CHANNEL_DOCUMENT)
     choir_handlers_document_lost (self, channel);
+}
+
+/* What the newest token says, which is for the same user as the one before */
+void
+choir_session_set_claims (ChoirSession *self, ChoirClaims *claims)
+{
+  choir_claims_ref (claims);
+  g_clear_pointer (&self->claims, choir_claims_unref);
+  self->claims = claims;
+  self->flags &= ~(CHOIR_SESSION_WARNED | CHOIR_SESSION_LATE);
+  if (choir_claims_get_expiry_us (claims) <= choir_clock_wall_us ())
+    self->flags |= CHOIR_SESSION_LATE;
+}
+
+/* Ends the subscriptions that its claims do not permit */
+void
+choir_session_drop_forbidden (ChoirSession *self)
+{
+  for (guint i = self->n_subscriptions; i-- > 0;)
+    {
+      const char *channel = self->subscriptions[i]->channel->name;
+
+      if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
+        end_subscription (self, channel);
+    }
 }
 
 /*
@@ -97,20 +141,8 @@ choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **e
   if (guest != NULL)
     choir_hub_leave_user (self->hub, guest, self);
 
-  choir_claims_ref (claims);
-  g_clear_pointer (&self->claims, choir_claims_unref);
-  self->claims = claims;
-  self->flags &= ~(CHOIR_SESSION_WARNED | CHOIR_SESSION_LATE);
-  if (choir_claims_get_expiry_us (claims) <= choir_clock_wall_us ())
-    self->flags |= CHOIR_SESSION_LATE;
-
-  for (guint i = self->n_subscriptions; i-- > 0;)
-    {
-      const char *channel = self->subscriptions[i]->channel->name;
-
-      if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
-        end_subscription (self, channel);
-    }
+  choir_session_set_claims (self, claims);
+  choir_session_drop_forbidden (self);
 
   return TRUE;
 }
@@ -126,7 +158,7 @@ add_features (GString *payload)
 
 /* First message out (protocol.md, "Messages") */
 void
-choir_session_send_established (ChoirSession *self)
+choir_session_send_established (ChoirSession *self, gboolean resumed)
 {
   const ChoirDialectSettings *settings = choir_session_get_settings (self);
   g_autoptr (GString) payload = g_string_sized_new (512);
@@ -141,7 +173,7 @@ choir_session_send_established (ChoirSession *self)
   choir_payload_add_int (payload, "heartbeat_interval", settings->heartbeat_us / 1000);
   choir_payload_add_int (payload, "max_message_size", settings->max_message_size);
   add_features (payload);
-  choir_payload_add_boolean (payload, "resumed", FALSE);
+  choir_payload_add_boolean (payload, "resumed", resumed);
   choir_payload_close (payload);
 
   choir_session_send (self, NULL, "connection.established", choir_payload_as_slice (payload));
@@ -224,6 +256,7 @@ typedef struct
   char *correlation_id;  /* (owned) (nullable): raw contents */
   char *external_type;   /* (owned) (nullable) */
   char **channels;       /* (owned) (nullable): to subscribe to afterwards */
+  char *resume_id;       /* (owned) (nullable): the session the client says it had */
 } Verification;
 
 static void
@@ -234,6 +267,7 @@ verification_free (Verification *self)
   g_free (self->correlation_id);
   g_free (self->external_type);
   g_strfreev (self->channels);
+  g_free (self->resume_id);
   g_free (self);
 }
 
@@ -327,13 +361,60 @@ send_ok (ChoirSession *session, const ChoirEnvelope *request, ChoirSlice payload
 }
 
 static void
-succeed (Verification *self)
+answer_ok (Verification *self, gboolean resumed)
 {
   ChoirSession *session = self->session;
   ChoirEnvelope request = get_request (self);
   g_autoptr (GString) payload = g_string_new (NULL);
+
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "connection_id", choir_session_get_connection_id (session));
+  choir_payload_add_string (payload, "session_id", session->id);
+  choir_payload_add_string (payload, "user_id", choir_session_get_user_id (session));
+  choir_payload_add_string (payload, "client_id", choir_session_get_client_id (session));
+  if (choir_claims_get_expiry_us (session->claims) != G_MAXINT64)
+    choir_payload_add_time (payload, "expires_at", choir_claims_get_expiry_us (session->claims));
+  choir_payload_add_boolean (payload, "resumed", resumed);
+  choir_payload_close (payload);
+  send_ok (session, &request, choir_payload_as_slice (payload));
+}
+
+/* Whether the client has the session back that it had before; that is the verification's now */
+static gboolean
+resume (Verification *self)
+{
+  ChoirSession *session = self->session;
+  const char *id = self->resume_id;
+  ChoirSession *lost;
+
+  if (session->claims != NULL && !choir_claims_is_guest (session->claims))
+    return FALSE;
+
+  if (id == NULL && session->extra != NULL)
+    id = session->extra->resume_id;
+  lost = choir_session_resume (session, self->claims, id);
+  if (lost == NULL)
+    return FALSE;
+
+  g_set_object (&self->session, lost);
+  answer_ok (self, TRUE);
+  choir_session_catch_up (lost);
+
+  return TRUE;
+}
+
+static void
+succeed (Verification *self)
+{
+  ChoirSession *session = self->session;
   gboolean first = session->claims == NULL;
   g_autoptr (GError) error = NULL;
+
+  if (resume (self))
+    {
+      subscribe_channels (self);
+      return;
+    }
 
   if (!choir_session_accept_claims (session, self->claims, &error))
     {
@@ -341,15 +422,7 @@ succeed (Verification *self)
       return;
     }
 
-  choir_payload_open (payload);
-  choir_payload_add_string (payload, "connection_id", choir_session_get_connection_id (session));
-  choir_payload_add_string (payload, "session_id", session->id);
-  choir_payload_add_string (payload, "user_id", choir_session_get_user_id (session));
-  if (choir_claims_get_expiry_us (session->claims) != G_MAXINT64)
-    choir_payload_add_time (payload, "expires_at", choir_claims_get_expiry_us (session->claims));
-  choir_payload_close (payload);
-  send_ok (session, &request, choir_payload_as_slice (payload));
-
+  answer_ok (self, FALSE);
   if (first)
     choir_session_open_default_channel (session);
 
@@ -372,8 +445,9 @@ finish (Verification *self, const GError *error)
   else
     succeed (self);
 
-  choir_session_release_held (session);
-  choir_session_arm_timer (session);
+  /* another one perhaps */
+  choir_session_release_held (self->session);
+  choir_session_arm_timer (self->session);
 }
 
 static void
@@ -476,6 +550,19 @@ read_channels (const ChoirEnvelope *request, guint max)
   return g_strv_builder_end (builder);
 }
 
+/* (transfer full) (nullable) */
+static char *
+read_session_id (const ChoirEnvelope *request)
+{
+  ChoirJsonValue value;
+
+  if (!choir_json_slice_get (request->payload, "session_id", &value) ||
+      value.kind != CHOIR_JSON_STRING)
+    return NULL;
+
+  return choir_json_string_dup (value.raw, CHOIR_ID_SIZE - 1);
+}
+
 /**
  * choir_session_authenticate:
  * @self: a session
@@ -499,6 +586,7 @@ choir_session_authenticate (ChoirSession *self, const char *token, const ChoirEn
     {
       verification->correlation_id = choir_slice_dup (request->correlation_id);
       verification->external_type = choir_slice_dup (request->external_type);
+      verification->resume_id = read_session_id (request);
       verification->channels =
         read_channels (request, choir_hub_get_settings (self->hub)->max_subscriptions);
     }

@@ -295,7 +295,12 @@ static void
 receive_one (ChoirSession *self, const char *text, gsize len)
 {
   if (self->flags & CHOIR_SESSION_CLOSING)
-    return;
+    {
+      /* what stands in one batch with the message that brought the client its session back */
+      if (self->extra != NULL && self->extra->successor != NULL)
+        receive_one (self->extra->successor, text, len);
+      return;
+    }
 
   if (is_holding (self))
     {

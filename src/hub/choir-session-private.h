@@ -7,6 +7,7 @@
 #pragma once
 
 #include "choir-session.h"
+#include "choir-waiting-room.h"
 
 G_BEGIN_DECLS
 
@@ -19,6 +20,7 @@ typedef enum
   CHOIR_SESSION_ENDED = 1 << 4,
   CHOIR_SESSION_RELEASING = 1 << 5, /* messages that waited are being handled */
   CHOIR_SESSION_LATE = 1 << 6,      /* its token was past its end, but within the leeway */
+  CHOIR_SESSION_WAITING = 1 << 7,   /* its link is gone; the client may come back */
 } ChoirSessionFlags;
 
 /* A message that has to wait: for the rate limit, or for a token to be verified */
@@ -36,10 +38,15 @@ typedef struct
   ChoirRateMeter class_meters[CHOIR_RATE_NONE];
   char *default_channel; /* (owned) (nullable) */
   char *client_id;       /* (owned) (nullable) */
-  GQueue opening;        /* (element-type ChoirDocumentRequest): documents that are being read */
-  GQueue requests;       /* (element-type ChoirSubscribeRequest): messages wait for them */
-  gint64 content_us;     /* monotonic: when conflict.detected last had a text; 0: never */
-  guint8 n_reads;        /* of the past, under way */
+  char *resume_id;       /* (owned) (nullable): the session that the handshake asked for */
+  /* (owned) (nullable): where the link's outbox was; until the next one has been caught up */
+  ChoirWaitingRoom *room;
+  ChoirSession *successor; /* (owned) (nullable): has taken over the link; gets what is left of a
+                              batch */
+  GQueue opening;          /* (element-type ChoirDocumentRequest): documents that are being read */
+  GQueue requests;         /* (element-type ChoirSubscribeRequest): messages wait for them */
+  gint64 content_us;       /* monotonic: when conflict.detected last had a text; 0: never */
+  guint8 n_reads;          /* of the past, under way */
 } ChoirSessionExtra;
 
 struct _ChoirSession
@@ -47,8 +54,8 @@ struct _ChoirSession
   GObject parent_instance;
 
   ChoirHub *hub;       /* borrowed: outlives every session */
-  ChoirLink *link;     /* (nullable) borrowed: until the session has ended */
-  ChoirOutbox *outbox; /* (nullable) the link's */
+  ChoirLink *link;     /* (nullable) borrowed: until the session has ended, or waits */
+  ChoirOutbox *outbox; /* (nullable) the link's, or the waiting room's */
   const ChoirDialect *dialect;
   ChoirUser *user;                   /* (nullable) the hub's */
   ChoirClaims *claims;               /* (owned) (nullable) */
@@ -74,8 +81,26 @@ void choir_session_drop_held (ChoirSession *self);
 void choir_session_unsubscribe_all (ChoirSession *self);
 void choir_session_arm_timer (ChoirSession *self);
 gboolean choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **error);
-void choir_session_send_established (ChoirSession *self);
+void choir_session_set_claims (ChoirSession *self, ChoirClaims *claims);
+void choir_session_drop_forbidden (ChoirSession *self);
+gboolean choir_session_check_place (ChoirSession *self, const char *user_id, GError **error);
+void choir_session_make_place (ChoirSession *self);
+void choir_session_send_established (ChoirSession *self, gboolean resumed);
 void choir_session_open_default_channel (ChoirSession *self);
+void choir_session_finish (ChoirSession *self);
+gint64 choir_session_get_expiry_us (ChoirSession *self);
+
+/* Waiting for the client to come back, choir-session-wait.c */
+void choir_session_set_outbox (ChoirSession *self, ChoirOutbox *outbox);
+gboolean choir_session_wait (ChoirSession *self, guint close_code);
+gint64 choir_session_get_wait_due (ChoirSession *self, gint64 now_us);
+void choir_session_check_wait (ChoirSession *self, gint64 now_us);
+void choir_session_end_wait (ChoirSession *self, gint64 *reason);
+
+/* Its coming back, choir-session-resume.c */
+ChoirSession *
+choir_session_resume (ChoirSession *self, ChoirClaims *claims, const char *session_id);
+void choir_session_catch_up (ChoirSession *self);
 
 static inline const ChoirDialectSettings *
 choir_session_get_settings (ChoirSession *self)

@@ -35,6 +35,8 @@ free_extra (ChoirSession *self)
 
   g_free (self->extra->default_channel);
   g_free (self->extra->client_id);
+  g_free (self->extra->resume_id);
+  g_clear_object (&self->extra->successor);
   g_clear_pointer (&self->extra, g_free);
 }
 
@@ -107,12 +109,13 @@ choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *par
   if (params->claims != NULL)
     self->claims = choir_claims_ref (params->claims);
 
-  if (params->default_channel != NULL || params->client_id != NULL)
+  if (params->default_channel != NULL || params->client_id != NULL || params->resume_id != NULL)
     {
       ChoirSessionExtra *extra = choir_session_ensure_extra (self);
 
       extra->default_channel = g_strdup (params->default_channel);
       extra->client_id = g_strdup (params->client_id);
+      extra->resume_id = g_strdup (params->resume_id);
     }
 
   choir_hub_add_session (hub, self);
@@ -122,8 +125,8 @@ choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *par
 
 /* When the token's time is over, wall clock; one that came within the leeway has the leeway's rest
  */
-static gint64
-get_expiry_us (ChoirSession *self)
+gint64
+choir_session_get_expiry_us (ChoirSession *self)
 {
   gint64 expiry_us = choir_claims_get_expiry_us (self->claims);
 
@@ -139,12 +142,15 @@ earliest_due (ChoirSession *self, gint64 now_us)
   const ChoirDialectSettings *settings = choir_session_get_settings (self);
   gint64 due_us = choir_session_get_held_due (self, now_us);
 
+  if (self->flags & CHOIR_SESSION_WAITING)
+    return choir_session_get_wait_due (self, now_us);
+
   if (self->claims == NULL)
     return MIN (due_us, self->opened_us + choir_hub_get_settings (self->hub)->auth_timeout_us);
 
-  if (get_expiry_us (self) != G_MAXINT64)
+  if (choir_session_get_expiry_us (self) != G_MAXINT64)
     {
-      gint64 left_us = get_expiry_us (self) - choir_clock_wall_us ();
+      gint64 left_us = choir_session_get_expiry_us (self) - choir_clock_wall_us ();
 
       if (!(self->flags & CHOIR_SESSION_WARNED))
         left_us -= EXPIRY_WARNING_US;
@@ -178,7 +184,7 @@ send_heartbeat (ChoirSession *self, gint64 now_us)
 static void
 check_expiry (ChoirSession *self)
 {
-  gint64 expiry_us = get_expiry_us (self);
+  gint64 expiry_us = choir_session_get_expiry_us (self);
   gint64 left_us = expiry_us == G_MAXINT64 ? G_MAXINT64 : expiry_us - choir_clock_wall_us ();
   g_autoptr (GString) payload = NULL;
 
@@ -219,7 +225,9 @@ timer_cb (ChoirTimer *timer)
   G_GNUC_UNUSED g_autoptr (ChoirSession) guard = g_object_ref (self);
   gint64 now_us = choir_clock_monotonic_us ();
 
-  if (self->claims == NULL)
+  if (self->flags & CHOIR_SESSION_WAITING)
+    choir_session_check_wait (self, now_us);
+  else if (self->claims == NULL)
     check_authenticated (self, now_us);
   else
     {
@@ -239,7 +247,8 @@ choir_session_arm_timer (ChoirSession *self)
   gint64 now_us = choir_clock_monotonic_us ();
   gint64 due_us;
 
-  if (self->flags & (CHOIR_SESSION_CLOSING | CHOIR_SESSION_ENDED))
+  if ((self->flags & CHOIR_SESSION_ENDED) ||
+      (self->flags & (CHOIR_SESSION_CLOSING | CHOIR_SESSION_WAITING)) == CHOIR_SESSION_CLOSING)
     {
       choir_timer_disarm (&self->timer);
       return;
@@ -253,16 +262,34 @@ choir_session_arm_timer (ChoirSession *self)
                            timer_cb);
 }
 
+/* Whether the client has its session back */
+static gboolean
+resume (ChoirSession *self, ChoirClaims *claims)
+{
+  const char *id = self->extra != NULL ? self->extra->resume_id : NULL;
+  ChoirSession *lost = choir_session_resume (self, claims, id);
+
+  if (lost == NULL)
+    return FALSE;
+
+  choir_session_send_established (lost, TRUE);
+  choir_session_catch_up (lost);
+
+  return TRUE;
+}
+
 /**
  * choir_session_start:
  * @self: a new session
  *
- * Greets the client; joins its user and opens the end point's channel if it is authenticated.
+ * Greets the client; joins its user and opens the end point's channel if it is authenticated. If
+ * the client has come back for another session that one takes its place, and @self is over.
  */
 void
 choir_session_start (ChoirSession *self)
 {
   const ChoirDialectSettings *settings = choir_session_get_settings (self);
+  G_GNUC_UNUSED g_autoptr (ChoirSession) guard = g_object_ref (self);
 
   self->flags |= CHOIR_SESSION_STARTED;
 
@@ -273,37 +300,29 @@ choir_session_start (ChoirSession *self)
       g_autoptr (ChoirClaims) claims = g_steal_pointer (&self->claims);
       g_autoptr (GError) error = NULL;
 
+      if (resume (self, claims))
+        return;
+
       if (!choir_session_accept_claims (self, claims, &error))
         {
           choir_session_close (self, CHOIR_CLOSE_POLICY, error->message);
           return;
         }
 
-      choir_session_send_established (self);
+      choir_session_send_established (self, FALSE);
       choir_session_open_default_channel (self);
       choir_tasks_greet (self->hub, self, NULL);
     }
   else if (choir_dialect_get_table (self->dialect)->auth_style != CHOIR_AUTH_BY_MESSAGE)
-    choir_session_send_established (self);
+    choir_session_send_established (self, FALSE);
 
   choir_session_arm_timer (self);
 }
 
-/**
- * choir_session_end:
- * @self: a session
- * @close_code: what the connection was closed with
- *
- * Called once by the link when it is gone: leaves every channel, the user and the hub.
- */
+/* Leaves every channel, the user and the hub */
 void
-choir_session_end (ChoirSession *self, guint close_code)
+choir_session_finish (ChoirSession *self)
 {
-  G_GNUC_UNUSED g_autoptr (ChoirSession) guard = g_object_ref (self);
-
-  if (self->flags & CHOIR_SESSION_ENDED)
-    return;
-
   self->flags |= CHOIR_SESSION_ENDED | CHOIR_SESSION_CLOSING;
   choir_timer_disarm (&self->timer);
   choir_session_drop_held (self);
@@ -316,22 +335,39 @@ choir_session_end (ChoirSession *self, guint close_code)
     choir_hub_leave_user (self->hub, g_steal_pointer (&self->user), self);
 
   choir_hub_remove_session (self->hub, self);
-  choir_stats_count_closed (choir_hub_get_stats (self->hub), close_code);
   self->link = NULL;
   self->outbox = NULL;
 }
 
-/* Where the hub keeps it; for the hub only */
+/**
+ * choir_session_end:
+ * @self: a session
+ * @close_code: what the connection was closed with: by us, if we began it; else by the peer; 1006
+ * if it was lost
+ *
+ * Called by the link when it is gone, or is going and will write no more. The session leaves
+ * every channel, the user and the hub, unless it may wait for its client to come back; then it has
+ * no more to do with this link, which has been told so.
+ */
+void
+choir_session_end (ChoirSession *self, guint close_code)
+{
+  G_GNUC_UNUSED g_autoptr (ChoirSession) guard = g_object_ref (self);
+
+  if ((self->flags & (CHOIR_SESSION_ENDED | CHOIR_SESSION_WAITING)) ||
+      choir_session_wait (self, close_code))
+    return;
+
+  choir_hub_lose_connection (self->hub, self, close_code);
+  self->link = NULL;
+  choir_session_finish (self);
+}
+
+/* Where the hub keeps it */
 guint
 choir_session_get_hub_index (ChoirSession *self)
 {
   return self->hub_index;
-}
-
-void
-choir_session_set_hub_index (ChoirSession *self, guint index)
-{
-  self->hub_index = index;
 }
 
 /**
@@ -430,16 +466,20 @@ choir_session_get_n_errors (ChoirSession *self)
  * @code: close code
  * @reason: shown to the client
  *
- * Sends the client away; what was queued for it goes first. Nothing it still says is handled.
+ * Sends the client away; what was queued for it goes first. Nothing it still says is handled. One
+ * that waits for its client waits no longer.
  */
 void
 choir_session_close (ChoirSession *self, guint code, const char *reason)
 {
-  if (self->link == NULL || (self->flags & CHOIR_SESSION_CLOSING))
+  if (self->flags & (CHOIR_SESSION_CLOSING | CHOIR_SESSION_ENDED))
     return;
 
   self->flags |= CHOIR_SESSION_CLOSING;
-  choir_link_close (self->link, code, reason);
+  if (self->link != NULL)
+    choir_link_close (self->link, code, reason);
+  else
+    choir_session_arm_timer (self);
 }
 
 /**

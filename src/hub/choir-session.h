@@ -20,6 +20,12 @@ G_BEGIN_DECLS
  *
  * Stands between a link, which brings text and takes frames, and the channels. It knows who its
  * client is, what it may, how fast it may go and what it has subscribed to.
+ *
+ * It outlives its link, if that is lost rather than closed: then it waits for its client to come
+ * back (choir_session_is_waiting()) with another. All that it is to others stays: it is the same
+ * object, subscribed, a member of documents, known to its user, and what is sent to it is kept.
+ * Only what needs a client at the other end has to look: a worker's tasks are given back when its
+ * connection is lost.
  */
 #define CHOIR_TYPE_SESSION (choir_session_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirSession, choir_session, CHOIR, SESSION, GObject)
@@ -30,25 +36,38 @@ typedef struct
   ChoirClaims *claims;         /* (nullable) (transfer none): authenticated already */
   const char *default_channel; /* (nullable): what the end point subscribes to */
   const char *client_id;       /* (nullable): the client's own name for itself */
+  const char *resume_id;       /* (nullable): the session it says it had */
 } ChoirSessionParams;
+
+/* A client that comes back */
+typedef struct
+{
+  const ChoirDialect *dialect;
+  const char *user_id;         /* proven by a token */
+  const char *session_id;      /* (nullable): what it says its session was */
+  const char *client_id;       /* (nullable) */
+  const char *default_channel; /* (nullable) */
+} ChoirReturning;
 
 ChoirSession *choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *params);
 void choir_session_start (ChoirSession *self);
 void choir_session_receive (ChoirSession *self, const char *text, gsize len);
 void choir_session_receive_binary (ChoirSession *self, const guint8 *data, gsize len);
 void choir_session_end (ChoirSession *self, guint close_code);
+
 guint choir_session_get_hub_index (ChoirSession *self);
-void choir_session_set_hub_index (ChoirSession *self, guint index);
 
 gboolean choir_session_is_closing (ChoirSession *self);
+gboolean choir_session_is_waiting (ChoirSession *self);
+ChoirSession *choir_session_find_lost (ChoirHub *hub, const ChoirReturning *who);
 ChoirHub *choir_session_get_hub (ChoirSession *self);
-ChoirLink *choir_session_get_link (ChoirSession *self);
+ChoirLink *choir_session_get_link (ChoirSession *self); /* (nullable): while it waits */
 ChoirOutbox *choir_session_get_outbox (ChoirSession *self);
 const ChoirDialect *choir_session_get_dialect (ChoirSession *self);
 ChoirClaims *choir_session_get_claims (ChoirSession *self);
 const char *choir_session_get_user_id (ChoirSession *self);
 const char *choir_session_get_id (ChoirSession *self);
-const char *choir_session_get_connection_id (ChoirSession *self);
+const char *choir_session_get_connection_id (ChoirSession *self); /* (nullable): while it waits */
 const char *choir_session_get_client_id (ChoirSession *self);
 const char *choir_session_get_default_channel (ChoirSession *self);
 gint64 choir_session_get_opened_us (ChoirSession *self);

@@ -118,6 +118,9 @@ choir_settings_read (ChoirSettings *self, ChoirConfig *config, GError **error)
   self->member_idle_us = choir_config_get_duration_us (config, "document", "idle-after");
   self->batch_size = choir_config_get_uint (config, "protocol", "batch-size");
   self->max_subscriptions = choir_config_get_uint (config, "session", "max-subscriptions");
+  self->resume_window_us = choir_config_get_duration_us (config, "session", "resume-window");
+  self->max_waiting = choir_config_get_uint (config, "session", "max-waiting");
+  self->max_waiting_bytes = choir_config_get_size (config, "session", "max-waiting-bytes");
   self->max_connections = choir_config_get_uint (config, "server", "max-connections");
   self->service_role = g_strdup (choir_config_get_string (config, "api", "service-role"));
   self->worker_role = g_strdup (choir_config_get_string (config, "task", "worker-role"));

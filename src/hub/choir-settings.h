@@ -61,9 +61,12 @@ typedef struct
   gint64 auth_timeout_us;
   gint64 leeway_us;
   gint64 drain_us;
-  gint64 member_idle_us; /* 0: nobody is ever inactive */
+  gint64 resume_window_us; /* 0: a session ends with its connection */
+  gint64 member_idle_us;   /* 0: nobody is ever inactive */
   guint batch_size;
   guint max_subscriptions;
+  guint max_waiting;
+  guint64 max_waiting_bytes;
   guint max_connections;
   char *service_role; /* (owned) */
   char *worker_role;  /* (owned) */

@@ -171,6 +171,36 @@ init_connections (ChoirStats *self)
                              latency_bounds, G_N_ELEMENTS (latency_bounds));
 }
 
+static gint64 *
+waits (ChoirStats *self, const char *reason)
+{
+  return labelled (self, CHOIR_COUNTER, "choir_waits_ended",
+                   "Sessions whose client did not come back, by what ended them", "reason", reason);
+}
+
+static gint64 *
+resumes (ChoirStats *self, const char *outcome)
+{
+  return labelled (self, CHOIR_COUNTER, "choir_resumes",
+                   "Clients that came back for their session, by outcome", "outcome", outcome);
+}
+
+static void
+init_waiting (ChoirStats *self)
+{
+  self->waiting = simple (self, CHOIR_GAUGE, "choir_waiting_sessions",
+                          "Sessions without a connection that wait for their client");
+  self->waiting_bytes =
+    simple (self, CHOIR_GAUGE, "choir_waiting_bytes", "Bytes kept for sessions that wait");
+  self->waits_expired = waits (self, "window");
+  self->waits_full = waits (self, "full");
+  self->waits_unauthorized = waits (self, "token");
+  self->waits_closed = waits (self, "closed");
+  self->resumed = resumes (self, "resumed");
+  self->taken_over = resumes (self, "taken-over");
+  self->not_resumed = resumes (self, "lost");
+}
+
 static void
 init_channels (ChoirStats *self)
 {
@@ -278,6 +308,7 @@ choir_stats_new (ChoirCounters *counters)
   self->types = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->other = type_stats_new (self, "other");
   init_connections (self);
+  init_waiting (self);
   init_channels (self);
   init_documents (self);
   init_tasks (self);

@@ -49,6 +49,15 @@ typedef struct
   gint64 *slow_consumers;
   gint64 *evictions;
   gint64 *reconnects;
+  gint64 *waiting;
+  gint64 *waiting_bytes;
+  gint64 *waits_expired;
+  gint64 *waits_full;
+  gint64 *waits_unauthorized;
+  gint64 *waits_closed;
+  gint64 *resumed;
+  gint64 *taken_over;
+  gint64 *not_resumed;
   gint64 *recovered;
   gint64 *not_recovered;
   gint64 *documents_open;

@@ -52,7 +52,8 @@ choir_user_add (ChoirUser *self, ChoirSession *session)
  * choir_user_count_staying:
  * @self: a user
  *
- * Returns: its sessions that have not been told to go: those that limits count
+ * Returns: its sessions that have a connection and have not been told to go: those that limits
+ * count
  */
 guint
 choir_user_count_staying (const ChoirUser *self)
@@ -60,7 +61,29 @@ choir_user_count_staying (const ChoirUser *self)
   guint n = 0;
 
   for (guint i = 0; i < self->n_sessions; i++)
-    if (!choir_session_is_closing (self->sessions[i]))
+    if (!choir_session_is_closing (self->sessions[i]) &&
+        !choir_session_is_waiting (self->sessions[i]))
+      n++;
+
+  return n;
+}
+
+/**
+ * choir_user_count_waiting:
+ * @self: a user
+ * @dialect: a dialect
+ *
+ * Returns: its sessions of @dialect that wait to be taken over
+ */
+guint
+choir_user_count_waiting (const ChoirUser *self, const ChoirDialect *dialect)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->n_sessions; i++)
+    if (choir_session_is_waiting (self->sessions[i]) &&
+        !choir_session_is_closing (self->sessions[i]) &&
+        choir_session_get_dialect (self->sessions[i]) == dialect)
       n++;
 
   return n;

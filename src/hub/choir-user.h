@@ -21,8 +21,9 @@ struct _ChoirUser
 {
   ChoirSession **sessions; /* (owned array): oldest first */
   ChoirRateMeter meter;
-  gint64 left_us; /* monotonic: when the last session went; meaningless while there is one */
+  gint64 left_us; /* monotonic: when the last connection went; 0: never */
   guint32 n_sessions;
+  guint32 n_connected; /* of these have a connection */
   guint32 capacity;
   char id[];
 };
@@ -30,6 +31,7 @@ struct _ChoirUser
 ChoirUser *choir_user_new (const char *id);
 void choir_user_free (ChoirUser *self);
 void choir_user_add (ChoirUser *self, ChoirSession *session);
+guint choir_user_count_waiting (const ChoirUser *self, const ChoirDialect *dialect);
 guint choir_user_count_staying (const ChoirUser *self);
 void choir_user_remove (ChoirUser *self, ChoirSession *session);
 

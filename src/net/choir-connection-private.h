@@ -56,7 +56,7 @@ struct _ChoirConnection
   ChoirFrame *late_pong; /* (owned) (nullable) */
   GBytes *backlog;       /* (owned) (nullable): read, and to be parsed when reading goes on */
   gint64 heard_us;       /* monotonic: when bytes last came */
-  guint16 peer_code;     /* from its close frame, else 1006 */
+  guint16 close_code;    /* of whoever began to close, else 1006 */
   guint8 state;
   guint8 flags;
   guint8 n_pongs;
@@ -67,6 +67,7 @@ struct _ChoirConnection
 /* Its life, choir-connection.c */
 void choir_connection_die (ChoirConnection *self);
 void choir_connection_linger (ChoirConnection *self);
+void choir_connection_begin_close (ChoirConnection *self, guint code, const char *reason);
 
 /* Its input and output, choir-connection-io.c */
 extern const ChoirOutboxFuncs choir_connection_outbox_funcs;

@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-container.h"
+#include "choir-session.h"
 
 #include <sys/epoll.h>
 
@@ -59,7 +60,8 @@ timer_cb (ChoirTimer *timer)
   quiet_us = choir_clock_monotonic_us () - self->heard_us;
   if (profile->idle_us > 0 && quiet_us >= profile->idle_us)
     {
-      choir_connection_close (self, CHOIR_CLOSE_NORMAL, "Connection timeout");
+      /* it counts as lost, unless it answers */
+      choir_connection_begin_close (self, CHOIR_CLOSE_NORMAL, "Connection timeout");
       return;
     }
 
@@ -114,6 +116,27 @@ choir_connection_linger (ChoirConnection *self)
 }
 
 /**
+ * choir_connection_begin_close:
+ * @self: a connection
+ * @code: close code; 0: none is said
+ * @reason: (nullable): at most 123 bytes are sent
+ *
+ * choir_connection_close() where that does not decide why the connection ended.
+ */
+void
+choir_connection_begin_close (ChoirConnection *self, guint code, const char *reason)
+{
+  if (self->state != CHOIR_CONNECTION_STATE_OPEN)
+    return;
+
+  self->state = CHOIR_CONNECTION_STATE_CLOSING;
+  choir_connection_drop_batch_timer (self);
+  push_close_frame (self, code, reason);
+  choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
+  arm_deadline (self, CLOSE_TIMEOUT_US);
+}
+
+/**
  * choir_connection_close:
  * @self: a connection
  * @code: close code
@@ -127,11 +150,8 @@ choir_connection_close (ChoirConnection *self, guint code, const char *reason)
   if (self->state != CHOIR_CONNECTION_STATE_OPEN)
     return;
 
-  self->state = CHOIR_CONNECTION_STATE_CLOSING;
-  choir_connection_drop_batch_timer (self);
-  push_close_frame (self, code, reason);
-  choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
-  arm_deadline (self, CLOSE_TIMEOUT_US);
+  self->close_code = (guint16) code;
+  choir_connection_begin_close (self, code, reason);
 }
 
 /**
@@ -152,7 +172,7 @@ watch_reap (ChoirWatch *watch)
   ChoirConnection *self = CHOIR_CONTAINER_OF (watch, ChoirConnection, watch);
 
   if (self->handler != NULL)
-    self->handler->closed (self, self->peer_code, self->handler_data);
+    self->handler->closed (self, self->close_code, self->handler_data);
 
   self->profile->left (self->flags & CHOIR_CONNECTION_COUNTED ? &self->address : NULL,
                        self->profile->user_data);
@@ -189,7 +209,7 @@ static void
 choir_connection_init (ChoirConnection *self)
 {
   choir_id_generate (self->id);
-  self->peer_code = CHOIR_CLOSE_ABNORMAL;
+  self->close_code = CHOIR_CLOSE_ABNORMAL;
 }
 
 /* Which frames this peer can inflate; without a context of its own it shares them */
@@ -339,6 +359,33 @@ link_dup_address (ChoirLink *link)
   return g_strdup (text);
 }
 
+/* A frame that has been begun can't be left half way, nor may another connection give it as well:
+ * then there are no last words */
+static gboolean
+link_take_unsent (ChoirLink *link, ChoirOutbox *into)
+{
+  ChoirConnection *self = CHOIR_CONNECTION (link);
+
+  if (!choir_outbox_copy_unsent (&self->outbox, into))
+    return FALSE;
+
+  if (self->outbox.written > 0 || (self->transport != NULL && self->transport->pending > 0))
+    choir_connection_die (self);
+  else
+    choir_outbox_drop_unsent (&self->outbox, 0);
+
+  return TRUE;
+}
+
+static void
+link_set_session (ChoirLink *link, ChoirSession *session)
+{
+  ChoirConnection *self = CHOIR_CONNECTION (link);
+  g_autoptr (ChoirSession) before = self->handler_data;
+
+  self->handler_data = session != NULL ? g_object_ref (session) : NULL;
+}
+
 static void
 choir_connection_link_init (ChoirLinkInterface *iface)
 {
@@ -346,4 +393,6 @@ choir_connection_link_init (ChoirLinkInterface *iface)
   iface->close = link_close;
   iface->get_id = link_get_id;
   iface->dup_address = link_dup_address;
+  iface->take_unsent = link_take_unsent;
+  iface->set_session = link_set_session;
 }

@@ -23,7 +23,8 @@ G_BEGIN_DECLS
  * ChoirConnection:
  *
  * Reads frames, hands messages to its handler, writes what the outbox holds, and runs the closing
- * handshake with a deadline. It implements #ChoirLink, by which the hub sends and closes.
+ * handshake with a deadline. It implements #ChoirLink, by which the hub sends and closes; the data
+ * of its handler are then its session, a reference that is its own.
  */
 #define CHOIR_TYPE_CONNECTION (choir_connection_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirConnection, choir_connection, CHOIR, CONNECTION, GObject)
@@ -54,7 +55,11 @@ typedef struct
                    const guint8 *data,
                    gsize len,
                    gpointer user_data);
-  /* called once, last: @close_code is the peer's, or 1006 if it went without one */
+  /* (nullable): the peer goes, but will come back (1001), and listens no more: what is still queued
+   * is better taken to where it comes back to */
+  void (*leaving) (ChoirConnection *self, guint close_code, gpointer user_data);
+  /* called once, last: @close_code is that of whoever began to close, or 1006 if the connection
+   * was lost */
   void (*closed) (ChoirConnection *self, guint close_code, gpointer user_data);
 } ChoirConnectionHandler;
 

@@ -330,8 +330,13 @@ session_message (ChoirConnection *connection,
                  gsize len,
                  gpointer user_data)
 {
-  gboolean binary = choir_dialect_get_table (choir_session_get_dialect (user_data))->binary;
+  gboolean binary;
 
+  /* its session goes on elsewhere */
+  if (user_data == NULL)
+    return;
+
+  binary = choir_dialect_get_table (choir_session_get_dialect (user_data))->binary;
   if (binary != (opcode == CHOIR_OPCODE_BINARY))
     choir_connection_close (connection, CHOIR_CLOSE_UNSUPPORTED_DATA,
                             binary ? "Binary messages only" : "Text messages only");
@@ -341,15 +346,26 @@ session_message (ChoirConnection *connection,
     choir_session_receive (user_data, (const char *) data, len);
 }
 
+/* The connection's last word to its session, which may have been another's before */
 static void
 session_closed (ChoirConnection *connection, guint close_code, gpointer user_data)
 {
-  g_autoptr (ChoirSession) session = user_data;
+  if (user_data == NULL)
+    return;
 
-  choir_session_end (session, close_code);
+  choir_session_end (user_data, close_code);
+  choir_link_set_session (CHOIR_LINK (connection), NULL);
 }
 
-static const ChoirConnectionHandler session_handler = { session_message, session_closed };
+static void
+session_leaving (ChoirConnection *connection, guint close_code, gpointer user_data)
+{
+  if (user_data != NULL)
+    choir_session_end (user_data, close_code);
+}
+
+static const ChoirConnectionHandler session_handler = { session_message, session_leaving,
+                                                        session_closed };
 
 static void
 echo_message (ChoirConnection *connection,
@@ -379,8 +395,8 @@ ignore_closed (ChoirConnection *connection, guint close_code, gpointer user_data
 {
 }
 
-static const ChoirConnectionHandler echo_handler = { echo_message, ignore_closed };
-static const ChoirConnectionHandler refused_handler = { ignore_message, ignore_closed };
+static const ChoirConnectionHandler echo_handler = { echo_message, NULL, ignore_closed };
+static const ChoirConnectionHandler refused_handler = { ignore_message, NULL, ignore_closed };
 
 static gboolean
 start_session (ChoirGateway *self, ChoirConnection *connection, ChoirUpgrade *upgrade)
@@ -391,6 +407,7 @@ start_session (ChoirGateway *self, ChoirConnection *connection, ChoirUpgrade *up
     .claims = upgrade->claims,
     .default_channel = upgrade->default_channel,
     .client_id = upgrade->client_id,
+    .resume_id = upgrade->resume_id,
   };
 
   session = choir_session_new (self->hub, CHOIR_LINK (connection), &params);

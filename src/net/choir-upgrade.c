@@ -9,6 +9,7 @@
 #include "choir-close-code.h"
 #include "choir-id.h"
 #include "choir-names.h"
+#include "choir-session.h"
 
 #include <string.h>
 
@@ -292,6 +293,9 @@ choir_upgrade_new (ChoirGateway *gateway, const ChoirUpgradeRequest *request)
   if (self->client_id != NULL &&
       !choir_name_is_identifier (self->client_id, strlen (self->client_id)))
     g_clear_pointer (&self->client_id, g_free);
+  self->resume_id = choir_upgrade_dup_parameter (request->query, "session_id");
+  if (self->resume_id != NULL && strlen (self->resume_id) >= CHOIR_ID_SIZE)
+    g_clear_pointer (&self->resume_id, g_free);
   if (self->is_stream && !choir_upgrade_read_stream (self, request))
     return self;
 
@@ -308,11 +312,28 @@ choir_upgrade_free (ChoirUpgrade *self)
   g_free (self->extensions);
   g_free (self->default_channel);
   g_free (self->client_id);
+  g_free (self->resume_id);
   g_free (self->token);
   g_free (self->last_event_id);
   g_clear_pointer (&self->positions, choir_event_positions_free);
   g_clear_pointer (&self->claims, choir_claims_unref);
   g_free (self);
+}
+
+/* Whether it takes the place of a connection that is still counted */
+static gboolean
+takes_over (ChoirUpgrade *self, ChoirGateway *gateway)
+{
+  const ChoirReturning who = {
+    .dialect = self->dialect,
+    .user_id = choir_claims_get_user_id (self->claims),
+    .session_id = self->resume_id,
+    .client_id = self->client_id,
+    .default_channel = self->default_channel,
+  };
+  ChoirSession *lost = choir_session_find_lost (gateway->hub, &who);
+
+  return lost != NULL && !choir_session_is_waiting (lost);
 }
 
 static gboolean
@@ -327,6 +348,8 @@ check_capacity (ChoirUpgrade *self, ChoirGateway *gateway)
       return FALSE;
 
     case CHOIR_ADMIT_USER_FULL:
+      if (takes_over (self, gateway))
+        return TRUE;
       choir_upgrade_refuse (self, 429, CHOIR_ERROR_RATE_LIMITED,
                             "Too many connections of this user");
       self->retry_after_s = RETRY_AFTER_S;

@@ -54,6 +54,7 @@ struct _ChoirUpgrade
   ChoirClaims *claims;            /* (owned) (nullable): not authenticated yet */
   char *default_channel;          /* (owned) (nullable) */
   char *client_id;                /* (owned) (nullable) */
+  char *resume_id;                /* (owned) (nullable): the session the client says it had */
   char *token;                    /* (owned) (nullable): still to be verified */
   char *last_event_id;            /* (owned) (nullable): of a stream */
   ChoirEventPositions *positions; /* (owned) (nullable): of a stream whose address names channels */

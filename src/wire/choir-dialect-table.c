@@ -362,8 +362,9 @@ static const ChoirDialectError no_errors[] = { { 0, NULL, NULL } };
 #define CHOIR_FIELDS                                                                               \
   .payload_key = "payload", .with_id = TRUE, .with_correlation = TRUE, .with_channel = TRUE,       \
   .timestamp = CHOIR_TIMESTAMP_ISO, .auth_style = CHOIR_AUTH_BEFORE_OR_BY_MESSAGE,                 \
-  .auth_close_code = 4000, .eviction_close_code = 4009, .passes_unknown = TRUE, .heartbeat = TRUE, \
-  .inbound = choir_inbound, .outbound = choir_outbound, .errors = no_errors
+  .auth_close_code = 4000, .eviction_close_code = 4009, .resume = CHOIR_RESUME_BY_SESSION,         \
+  .passes_unknown = TRUE, .heartbeat = TRUE, .inbound = choir_inbound, .outbound = choir_outbound, \
+  .errors = no_errors
 
 const ChoirDialectTable choir_dialect_tables[CHOIR_N_DIALECTS] = {
   [CHOIR_DIALECT_CHOIR] = {
@@ -385,6 +386,7 @@ const ChoirDialectTable choir_dialect_tables[CHOIR_N_DIALECTS] = {
     .auth_close_code = 4000,
     .token_type = "access",
     .eviction_close_code = 4009,
+    .resume = CHOIR_RESUME_BY_CLIENT,
     .capacity_by_close = TRUE,
     .inbound = netra_inbound,
     .outbound = netra_outbound,
@@ -401,6 +403,7 @@ const ChoirDialectTable choir_dialect_tables[CHOIR_N_DIALECTS] = {
     .auth_style = CHOIR_REFUSE_BEFORE_UPGRADE,
     .auth_close_code = 4001,
     .eviction_close_code = 4008,
+    .resume = CHOIR_RESUME_BY_USER,
     .heartbeat = TRUE,
     .inbound = netra_spec_inbound,
     .outbound = netra_spec_outbound,

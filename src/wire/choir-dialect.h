@@ -37,6 +37,16 @@ typedef enum
                           */
 } ChoirAuthStyle;
 
+/* How a client that comes back says which session was its own (protocol.md, "A session outlives its
+ * connection") */
+typedef enum
+{
+  CHOIR_RESUME_NEVER,      /* it does not: a session ends with its connection */
+  CHOIR_RESUME_BY_SESSION, /* it names the session */
+  CHOIR_RESUME_BY_CLIENT,  /* it has a name of its own and gives it each time */
+  CHOIR_RESUME_BY_USER,    /* it names nothing: the user's session that was lost last */
+} ChoirResumeStyle;
+
 typedef enum
 {
   CHOIR_TIMESTAMP_ISO,
@@ -81,9 +91,10 @@ typedef struct
   gboolean with_channel; /* channel and offset shown */
   ChoirTimestampStyle timestamp;
   ChoirAuthStyle auth_style;
-  guint auth_close_code;      /* 4000, 1008, 4001 */
-  const char *token_type;     /* (nullable) what the claim `type` must be */
-  guint eviction_close_code;  /* 4009; contract B 4008 */
+  guint auth_close_code;     /* 4000, 1008, 4001 */
+  const char *token_type;    /* (nullable) what the claim `type` must be */
+  guint eviction_close_code; /* 4009; contract B 4008 */
+  ChoirResumeStyle resume;
   gboolean capacity_by_close; /* at capacity: upgrade and close 1013 instead of 503 */
   gboolean passes_unknown;    /* inbound types not in the table keep their name (choir) instead of
                                  being refused */

@@ -26,11 +26,14 @@ write_file (const char *file, const char *text)
   g_assert_no_error (error);
 }
 
+/* Who is gone is gone, unless a test is about coming back */
 static void
 write_settings (FakeHub *self, const char *settings)
 {
-  g_autofree char *text =
-    g_strconcat ("[rate]\ndefault=1000/1s\n", settings != NULL ? settings : "", "\n", NULL);
+  const char *more = settings != NULL ? settings : "";
+  gboolean resumes = strstr (more, "resume-window=") != NULL;
+  g_autofree char *text = g_strconcat ("[rate]\ndefault=1000/1s\n", more,
+                                       resumes ? "\n" : "\n[session]\nresume-window=0\n", NULL);
 
   write_file (self->file, text);
 }
@@ -267,9 +270,30 @@ dup_address (ChoirLink *link)
   return g_strdup ("192.0.2.1");
 }
 
+static gboolean
+take_unsent (ChoirLink *link, ChoirOutbox *into)
+{
+  FakeLink *self = FAKE_LINK (link);
+
+  if (!choir_outbox_copy_unsent (&self->outbox, into))
+    return FALSE;
+
+  choir_outbox_drop_unsent (&self->outbox, 0);
+
+  return TRUE;
+}
+
+static void
+set_session (ChoirLink *link, ChoirSession *session)
+{
+  g_set_object (&FAKE_LINK (link)->session, session);
+}
+
 static void
 fake_link_iface_init (ChoirLinkInterface *iface)
 {
+  iface->take_unsent = take_unsent;
+  iface->set_session = set_session;
   iface->get_outbox = get_outbox;
   iface->close = close_link;
   iface->get_id = get_id;
@@ -281,8 +305,7 @@ fake_link_finalize (GObject *object)
 {
   FakeLink *self = FAKE_LINK (object);
 
-  if (self->session != NULL)
-    fake_link_end (self, 1006);
+  fake_link_end (self, 1000);
   choir_outbox_clear (&self->outbox);
   g_queue_clear_full (&self->messages, g_free);
   g_byte_array_unref (self->begun);
@@ -460,9 +483,11 @@ fake_hub_count_open (FakeHub *self)
 void
 fake_link_end (FakeLink *self, guint code)
 {
-  g_autoptr (ChoirSession) session = g_steal_pointer (&self->session);
+  if (self->session == NULL)
+    return;
 
-  choir_session_end (session, code);
+  choir_session_end (self->session, code);
+  g_clear_object (&self->session);
 }
 
 ChoirSession *

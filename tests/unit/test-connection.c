@@ -62,7 +62,7 @@ on_closed (ChoirConnection *connection, guint close_code, gpointer user_data)
   self->outbox = NULL;
 }
 
-static const ChoirConnectionHandler handler = { on_message, on_closed };
+static const ChoirConnectionHandler handler = { on_message, NULL, on_closed };
 
 static void
 on_left (const ChoirAddress *address, gpointer user_data)
@@ -361,13 +361,13 @@ test_server_closes (Fixture *self, gconstpointer data)
 static void
 test_close_deadline (Fixture *self, gconstpointer data)
 {
-  choir_connection_close (self->connection, 1001, NULL);
+  choir_connection_close (self->connection, 4002, NULL);
   iterate ();
-  expect (self, "8:1001 ");
+  expect (self, "8:4002 ");
   advance (self, 4900 * 1000);
   g_assert_cmpstr (self->log->str, ==, "");
   advance (self, 200 * 1000);
-  g_assert_cmpstr (self->log->str, ==, "closed 1006;");
+  g_assert_cmpstr (self->log->str, ==, "closed 4002;");
 }
 
 static void
@@ -475,6 +475,7 @@ test_faults (Fixture *self, gconstpointer data)
     {
       g_autofree char *frame = NULL;
       g_autofree char *code = g_strdup_printf ("8:%u", rows[i].code);
+      g_autofree char *closed = g_strdup_printf ("closed %u;", rows[i].code);
 
       g_test_message ("row %u", i);
       if (i > 0)
@@ -494,7 +495,7 @@ test_faults (Fixture *self, gconstpointer data)
       g_assert_true (self->at_end);
       g_assert_cmpstr (self->log->str, ==, "");
       advance (self, 1100 * 1000);
-      g_assert_cmpstr (self->log->str, ==, "closed 1006;");
+      g_assert_cmpstr (self->log->str, ==, closed);
     }
   self->n_left -= G_N_ELEMENTS (rows) - 1;
 }
@@ -583,7 +584,7 @@ test_silent_reader (Fixture *self, gconstpointer data)
 {
   fill (self, 1000);
   advance (self, 5100 * 1000);
-  g_assert_cmpstr (self->log->str, ==, "closed 1006;");
+  g_assert_cmpstr (self->log->str, ==, "closed 4008;");
 }
 
 /* A ping that meets the limit must not put the deadline off */
@@ -604,7 +605,7 @@ test_slow_reader_ping (Fixture *self, gconstpointer data)
   advance (self, 20050 * 1000);
   g_assert_cmpint (self->n_slow, ==, 1);
   advance (self, 5100 * 1000);
-  g_assert_cmpstr (self->log->str, ==, "closed 1006;");
+  g_assert_cmpstr (self->log->str, ==, "closed 4008;");
 }
 
 /* Who does not fetch its answers is not read from, and goes on when it does */
@@ -837,6 +838,22 @@ test_heartbeat (Fixture *self, gconstpointer data)
   expect (self, NULL);
   advance (self, 1000 * 1000);
   expect (self, "8:1000 Connection timeout");
+  /* whose silence goes on has been lost */
+  advance (self, 5100 * 1000);
+  g_assert_cmpstr (self->log->str, ==, "closed 1006;");
+}
+
+/* One who was only idle says so */
+static void
+test_idle (Fixture *self, gconstpointer data)
+{
+  self->profile.idle_us = 35 * SECOND;
+  start (self, FALSE);
+  advance (self, 35100 * 1000);
+  expect (self, "8:1000 Connection timeout");
+  say_close (self, 1000);
+  advance (self, 1100 * 1000);
+  g_assert_cmpstr (self->log->str, ==, "closed 1000;");
 }
 
 int
@@ -875,6 +892,7 @@ main (int argc, char **argv)
   ADD_UNSTARTED ("batching/delay-full", test_batch_delay_full);
   ADD_UNSTARTED ("never-started", test_never_started);
   ADD_UNSTARTED ("heartbeat", test_heartbeat);
+  ADD_UNSTARTED ("idle", test_idle);
 
   return g_test_run ();
 }
