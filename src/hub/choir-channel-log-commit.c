@@ -86,7 +86,8 @@ pending_new (const ChoirPublication *publication, const char *key)
 {
   gsize n_bytes = sizeof (ChoirLogPending) + size_of (publication->type) +
                   size_of (publication->user_id) + size_of (publication->session_id) +
-                  size_of (key) + publication->payload.len + 1;
+                  size_of (key) + publication->payload.len + 1 + size_of (publication->live_type) +
+                  publication->live_payload.len + 1;
   ChoirLogPending *self = g_malloc (n_bytes);
   char *cursor = (char *) (self + 1);
 
@@ -105,6 +106,9 @@ pending_new (const ChoirPublication *publication, const char *key)
     .data = pack (&cursor, publication->payload.data, publication->payload.len),
     .len = publication->payload.len,
   };
+  self->live_type = pack_string (&cursor, publication->live_type);
+  self->live.data = pack (&cursor, publication->live_payload.data, publication->live_payload.len);
+  self->live.len = publication->live_payload.len;
   self->key_hash = key != NULL ? hash_key (key) : 0;
   if (publication->except != NULL)
     self->except = g_object_ref ((ChoirSession *) publication->except);
@@ -351,10 +355,17 @@ commit (ChoirChannelLog *self, GPtrArray *batch)
     {
       ChoirLogPending *pending = g_ptr_array_index (batch, i);
       char id[CHOIR_ID_SIZE];
-      ChoirMessage message;
+      ChoirMessage message, live;
 
       pending->offset = pending->entry.offset = channel->offset + 1;
       choir_channel_log_entry_to_message (&pending->entry, channel, id, &message);
+      if (pending->live_type != NULL)
+        {
+          live = message;
+          live.type = pending->live_type;
+          live.payload = pending->live;
+          message.live = &live;
+        }
       pending->n_recipients =
         choir_hub_deliver (self->keeper->hub, channel, &message, pending->except);
     }

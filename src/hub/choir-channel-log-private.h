@@ -26,11 +26,13 @@ typedef struct
   ChoirStoreEntry entry; /* strings in this block */
   ChoirPublishedFunc done;
   gpointer user_data;
-  ChoirSession *except; /* (owned) (nullable) */
-  GError *error;        /* (owned) (nullable): the answer, if it was refused */
-  guint64 offset;       /* the answer, if not; 0: not known yet */
-  gint64 arrived_us;    /* monotonic */
-  guint64 key_hash;     /* 0: no key */
+  ChoirSession *except;  /* (owned) (nullable) */
+  ChoirSlice live;       /* what those who are there get instead, in this block */
+  const char *live_type; /* (nullable): likewise */
+  GError *error;         /* (owned) (nullable): the answer, if it was refused */
+  guint64 offset;        /* the answer, if not; 0: not known yet */
+  gint64 arrived_us;     /* monotonic */
+  guint64 key_hash;      /* 0: no key */
   gsize n_bytes;
   guint n_recipients;
   gboolean duplicate; /* @offset is that of the first with its key */

@@ -50,32 +50,18 @@ choir_chat_stream_unref (ChoirChatStream *self)
   g_free (self);
 }
 
-static GQueue *
-ensure_queue (GHashTable *table, gpointer key)
-{
-  GQueue *queue = g_hash_table_lookup (table, key);
-
-  if (queue == NULL)
-    {
-      queue = g_queue_new ();
-      g_hash_table_insert (table, key, queue);
-    }
-
-  return queue;
-}
-
 void
 choir_chat_stream_set_session (ChoirChatStream *self, ChoirSession *session)
 {
   GHashTable *table = self->chat->by_session;
+  GQueue *queue;
 
   if (self->session == session)
     return;
 
   if (self->session != NULL)
     {
-      GQueue *queue = g_hash_table_lookup (table, self->session);
-
+      queue = g_hash_table_lookup (table, self->session);
       g_queue_unlink (queue, &self->in_session);
       if (queue->length == 0)
         g_hash_table_remove (table, self->session);
@@ -85,7 +71,13 @@ choir_chat_stream_set_session (ChoirChatStream *self, ChoirSession *session)
   if (session == NULL)
     return;
 
-  g_queue_push_tail_link (ensure_queue (table, session), &self->in_session);
+  queue = g_hash_table_lookup (table, session);
+  if (queue == NULL)
+    {
+      queue = g_new0 (GQueue, 1);
+      g_hash_table_insert (table, session, queue);
+    }
+  g_queue_push_tail_link (queue, &self->in_session);
   g_strlcpy (self->session_id, choir_session_get_id (session), sizeof self->session_id);
 }
 
@@ -114,7 +106,7 @@ choir_chat_stream_new (ChoirChat *chat, const ChoirChunk *chunk, const char *use
 
   if (room == NULL)
     {
-      room = g_queue_new ();
+      room = g_new0 (GQueue, 1);
       g_hash_table_insert (chat->rooms, g_strdup (self->channel), room);
     }
   g_queue_push_tail_link (room, &self->in_room);

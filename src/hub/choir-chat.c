@@ -8,7 +8,6 @@
 
 #include "choir-clock.h"
 #include "choir-error.h"
-#include "choir-handlers.h"
 #include "choir-hub-private.h"
 #include "choir-payload.h"
 #include "choir-session.h"
@@ -32,13 +31,6 @@ equal_streams (gconstpointer a, gconstpointer b)
          g_str_equal (one->channel, other->channel);
 }
 
-/* Its links are those of what was in it */
-static void
-free_queue (gpointer data)
-{
-  g_free (data);
-}
-
 /**
  * choir_chat_new:
  * @hub: whose chats; must outlive it
@@ -53,8 +45,8 @@ choir_chat_new (ChoirHub *hub)
   self->hub = hub;
   self->streams = g_hash_table_new_full (hash_stream, equal_streams,
                                          (GDestroyNotify) choir_chat_stream_unref, NULL);
-  self->rooms = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_queue);
-  self->by_session = g_hash_table_new_full (NULL, NULL, NULL, free_queue);
+  self->rooms = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->by_session = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   self->typing = choir_chat_typing_new ();
 
   return self;
@@ -307,8 +299,9 @@ find_room (ChoirHub *hub, const ChoirChannel *channel)
  * @session: who is told of it, in this very turn: what comes later, comes as it happens
  * @out: an object under construction: gets `streams`, if there are any
  *
- * Says what has been streamed so far. What is too much for the asker's queue is left out, and is
- * in the log when it has ended.
+ * Says what has been streamed so far, in an answer to one whose contract knows offsets; others get
+ * choir_chat_streams_send(). What is too much for the asker's queue is left out, and is in the log
+ * when it has ended.
  */
 void
 choir_chat_streams_append (ChoirHub *hub,
@@ -316,10 +309,12 @@ choir_chat_streams_append (ChoirHub *hub,
                            ChoirSession *session,
                            GString *out)
 {
-  gsize budget = choir_handlers_get_budget (session, 0);
+  const ChoirDialectTable *table = choir_dialect_get_table (choir_session_get_dialect (session));
+  /* besides the messages, which may take a quarter */
+  gsize budget = choir_hub_get_settings (hub)->outbox.max_bytes / 2;
   GQueue *room = find_room (hub, channel);
 
-  if (room == NULL)
+  if (room == NULL || !table->with_channel)
     return;
 
   choir_payload_add_key (out, "streams");

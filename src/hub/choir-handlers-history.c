@@ -7,6 +7,7 @@
 #include "choir-handlers.h"
 
 #include "choir-channel-history.h"
+#include "choir-chat.h"
 #include "choir-error.h"
 #include "choir-payload.h"
 #include "choir-session.h"
@@ -67,6 +68,7 @@ send_page (ChoirSession *session, const ChoirEnvelope *request, const ChoirHisto
   choir_channel_append_state (payload, session, page->channel);
   choir_payload_add_raw (payload, "messages", choir_payload_as_slice (list));
   choir_payload_add_boolean (payload, "complete", page->complete);
+  choir_chat_streams_append (choir_session_get_hub (session), page->channel, session, payload);
   choir_payload_close (payload);
 
   choir_session_send (session, request, "history.result", choir_payload_as_slice (payload));

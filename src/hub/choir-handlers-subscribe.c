@@ -7,6 +7,7 @@
 #include "choir-handlers.h"
 
 #include "choir-channel-history.h"
+#include "choir-chat.h"
 #include "choir-error.h"
 #include "choir-names.h"
 #include "choir-payload.h"
@@ -57,6 +58,7 @@ confirm (SubscribeAnswer *answer,
   choir_channel_append_state (out, session, channel);
   choir_subscribe_item_append (item, session, channel, out,
                                choir_handlers_get_budget (session, out->len));
+  choir_chat_streams_append (choir_session_get_hub (session), channel, session, out);
   choir_payload_close (out);
 }
 
@@ -78,18 +80,33 @@ send_lists (ChoirSession *session,
   choir_session_send (session, message, type, choir_payload_as_slice (payload));
 }
 
+/* Clients whose contract has no place for it in the answer get it behind that */
+static void
+send_streams (ChoirSession *session, const GPtrArray *joined)
+{
+  ChoirHub *hub = choir_session_get_hub (session);
+
+  if (choir_dialect_get_table (choir_session_get_dialect (session))->with_channel)
+    return;
+
+  for (guint i = 0; i < joined->len; i++)
+    choir_chat_streams_send (hub, g_ptr_array_index (joined, i), session);
+}
+
 static void
 join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
 {
   g_autoptr (GString) channels = g_string_new ("[");
   g_autoptr (GString) events = g_string_new ("[");
   g_autoptr (GString) rejected = g_string_new ("[");
+  g_autoptr (GPtrArray) joined = g_ptr_array_new ();
   SubscribeAnswer answer = { channels, events, rejected };
   ChoirSession *session = request->session;
 
   for (guint i = 0; i < request->items->len; i++)
     {
       ChoirSubscribeItem *item = choir_subscribe_request_get (request, i);
+      guint n_before = choir_session_get_n_subscriptions (session);
       ChoirChannel *channel = choir_subscribe_item_join (item, session);
 
       if (channel == NULL)
@@ -99,6 +116,8 @@ join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
         }
 
       confirm (&answer, session, item, channel);
+      if (choir_session_get_n_subscriptions (session) > n_before)
+        g_ptr_array_add (joined, channel);
       choir_hub_release_channel (choir_session_get_hub (session), channel);
     }
 
@@ -106,6 +125,7 @@ join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
   g_string_append_c (events, ']');
   g_string_append_c (rejected, ']');
   send_lists (session, message, "subscription.confirmed", &answer);
+  send_streams (session, joined);
 
   for (guint i = 0; i < request->items->len; i++)
     if (choir_subscribe_request_get (request, i)->error == NULL)

@@ -6,6 +6,7 @@
 
 #include "choir-session-private.h"
 
+#include "choir-chat.h"
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-error.h"
@@ -202,8 +203,12 @@ join (ChoirSession *self, ChoirSubscribeItem *item)
     return FALSE;
 
   /* one who is in it already has had them */
-  if ((item->flags & CHOIR_SUBSCRIBE_REPLAY) && self->n_subscriptions > n_before)
-    choir_subscribe_item_replay (item, self, channel);
+  if (self->n_subscriptions > n_before)
+    {
+      if (item->flags & CHOIR_SUBSCRIBE_REPLAY)
+        choir_subscribe_item_replay (item, self, channel);
+      choir_chat_streams_send (self->hub, channel, self);
+    }
   choir_hub_release_channel (self->hub, channel);
 
   return TRUE;
