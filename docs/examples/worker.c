@@ -162,7 +162,7 @@ job_told (Job *self)
   else if (self->over)
     job_end (self);
   else if (self->timer == 0)
-    self->timer = g_timeout_add (self->pause_ms, job_step_cb, self);
+    self->timer = g_timeout_add (self->n_done > 0 ? self->pause_ms : 0, job_step_cb, self);
 }
 
 static void
