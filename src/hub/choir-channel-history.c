@@ -12,6 +12,8 @@
 #include "choir-log.h"
 #include "choir-payload.h"
 
+#include <string.h>
+
 /* A page that has to wait for the store */
 typedef struct
 {
@@ -19,6 +21,8 @@ typedef struct
   ChoirChannel *channel;  /* (nullable): held */
   ChoirChannelSpan *span; /* (owned) */
   char *name;             /* (owned) */
+  char epoch[17];         /* that the channel had when reading began */
+  guint64 met;            /* where in reverse memory ended then */
   ChoirHistoryQuery query;
   ChoirHistoryFunc done;
   gpointer user_data;
@@ -134,6 +138,23 @@ is_covered (const ChoirChannel *channel, const ChoirHistoryQuery *query)
   return newest == 0 || (newest >= first && newest - first >= query->limit);
 }
 
+/* Meanwhile memory may have moved on, or the log be another */
+static void
+check_span (Reading *self)
+{
+  const ChoirChannel *channel = self->channel;
+
+  if (strcmp (self->epoch, channel->epoch) != 0)
+    {
+      choir_channel_span_free (self->span);
+      self->span = choir_channel_span_new ();
+    }
+
+  if (self->query.reverse && self->query.since > self->met &&
+      choir_channel_get_first (channel) > self->met)
+    self->span->exhausted = FALSE;
+}
+
 static void
 read_cb (const GError *error, gpointer user_data)
 {
@@ -147,7 +168,10 @@ read_cb (const GError *error, gpointer user_data)
       fail (self, CHOIR_ERROR_UNAVAILABLE, "The history can't be read at the moment");
     }
   else
-    give_page (self->channel, self->span, &self->query, self->done, self->user_data);
+    {
+      check_span (self);
+      give_page (self->channel, self->span, &self->query, self->done, self->user_data);
+    }
 }
 
 /* What the channel's memory lacks */
@@ -185,6 +209,8 @@ read_store (Reading *taken)
   ChoirChannelSpan *span = self->span;
   ChoirChannel *channel = self->channel;
 
+  self->met = goal.from;
+  g_strlcpy (self->epoch, channel->epoch, sizeof self->epoch);
   if (store == NULL)
     fail (self, CHOIR_ERROR_UNAVAILABLE, "The history can't be read at the moment");
   else

@@ -237,6 +237,10 @@ settle_newest (ChoirSubscribeRequest *self, ChoirSubscribeItem *item)
     item->flags & CHOIR_SUBSCRIBE_LOST ? channel->ns->history_size : channel->ns->replay;
   ChoirSpanGoal goal = { .from = first, .reverse = TRUE };
 
+  /* memory has moved past where it met what was read */
+  if (item->span != NULL && item->span->first != 0 && item->span->last + 1 < first)
+    g_clear_pointer (&item->span, choir_channel_span_free);
+
   if (item->span != NULL || first <= choir_channel_get_oldest (channel) || n >= wanted ||
       channel->n_bytes > choir_handlers_get_budget (self->session, 0))
     return TRUE;
