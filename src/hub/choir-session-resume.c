@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-task-table.h"
 
 #include <string.h>
 
@@ -99,6 +100,7 @@ tear_off (ChoirSession *self)
   if (!choir_link_take_unsent (link, &room->outbox))
     return FALSE;
 
+  choir_tasks_leave (self->hub, self);
   g_object_ref (self);
   choir_session_set_outbox (self, &room->outbox);
   choir_hub_lose_connection (self->hub, self, table->eviction_close_code);

@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-task-table.h"
 
 /*
  * A session without a link. It goes on being all it is to others; what is sent to it goes into a
@@ -127,6 +128,7 @@ choir_session_wait (ChoirSession *self, guint close_code)
     return FALSE;
 
   end_oldest_wait (self);
+  choir_tasks_leave (self->hub, self);
   g_object_ref (self);
   choir_session_set_outbox (self, &room->outbox);
   choir_hub_lose_connection (self->hub, self, close_code);

@@ -37,7 +37,8 @@ is_subscribed (ChoirSession *session, const ChoirChannel *channel)
   return FALSE;
 }
 
-/* Those of @sessions that do not hear it on @other anyway */
+/* Those of @sessions that do not hear it on @other anyway. One that waits for its client gets it as
+ * well, but may end before anybody has read it: it is not counted */
 static guint
 send_to (ChoirTask *task,
          ChoirSession *const *sessions,
@@ -50,9 +51,17 @@ send_to (ChoirTask *task,
 
   choir_fanout_begin (&fanout, broadcaster, message);
   for (guint i = 0; i < n; i++)
-    if (choir_session_get_claims (sessions[i]) != NULL &&
-        choir_session_get_outbox (sessions[i]) != NULL && !is_subscribed (sessions[i], other))
+    {
+      guint n_before = fanout.n_recipients;
+
+      if (choir_session_get_claims (sessions[i]) == NULL ||
+          choir_session_get_outbox (sessions[i]) == NULL || is_subscribed (sessions[i], other))
+        continue;
+
       choir_fanout_push (&fanout, choir_session_get_outbox (sessions[i]));
+      if (choir_session_is_waiting (sessions[i]))
+        fanout.n_recipients = n_before;
+    }
   choir_fanout_end (&fanout);
 
   return fanout.n_recipients;

@@ -172,7 +172,7 @@ list_connections (ChoirHttpRequest *request)
     {
       ChoirSession *session = choir_hub_get_session (hub, i);
 
-      if (choir_audience_picks (&audience, session))
+      if (!choir_session_is_waiting (session) && choir_audience_picks (&audience, session))
         choir_http_page_offer (&page, session);
     }
 
@@ -206,6 +206,22 @@ get_connection (ChoirHttpRequest *request)
 }
 
 static void
+append_connections (GString *body, const ChoirUser *user)
+{
+  guint n = 0;
+
+  for (guint i = 0; user != NULL && i < user->n_sessions && n < CONNECTIONS_MAX; i++)
+    {
+      if (choir_session_is_waiting (user->sessions[i]))
+        continue;
+
+      append_connection (body, user->sessions[i]);
+      choir_payload_close (body);
+      n++;
+    }
+}
+
+static void
 get_user (ChoirHttpRequest *request)
 {
   const ChoirUser *user;
@@ -216,7 +232,7 @@ get_user (ChoirHttpRequest *request)
     return;
 
   user = choir_hub_find_user (request->gateway->hub, request->segments[0]);
-  n = user != NULL ? user->n_sessions : 0;
+  n = user != NULL ? user->n_connected : 0;
   body = g_string_new (NULL);
   choir_payload_open (body);
   choir_payload_add_string (body, "user_id", request->segments[0]);
@@ -224,11 +240,7 @@ get_user (ChoirHttpRequest *request)
   choir_payload_add_int (body, "count", n);
   choir_payload_add_key (body, "connections");
   g_string_append_c (body, '[');
-  for (guint i = 0; i < MIN (n, CONNECTIONS_MAX); i++)
-    {
-      append_connection (body, user->sessions[i]);
-      choir_payload_close (body);
-    }
+  append_connections (body, user);
   g_string_append (body, "]}");
   choir_http_request_answer_json (request, 200, body);
 }

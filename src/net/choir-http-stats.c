@@ -67,7 +67,7 @@ get_stats (ChoirHttpRequest *request)
   choir_payload_add_string (body, "node", choir_hub_get_node (hub));
   choir_payload_add_time (body, "time", choir_clock_wall_us ());
   choir_payload_add_int (body, "uptime_s", age_us / G_USEC_PER_SEC);
-  choir_payload_add_int (body, "connections", choir_hub_get_n_sessions (hub));
+  choir_payload_add_int (body, "connections", choir_hub_get_n_connections (hub));
   choir_payload_add_int (body, "users", choir_hub_get_n_users (hub));
   choir_payload_add_int (body, "channels", choir_hub_get_n_channels (hub));
   choir_payload_add_int (body, "subscriptions", *stats->subscriptions);
