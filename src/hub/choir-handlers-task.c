@@ -359,7 +359,12 @@ find_tasks (ChoirSession *session, const ChoirEnvelope *message, const char *id)
 {
   ChoirTaskTable *table = choir_hub_get_tasks (choir_session_get_hub (session));
   const char *user_id = choir_session_get_user_id (session);
-  ChoirTaskQuery query = { .user_id = user_id, .unfinished = TRUE, .limit = G_MAXUINT };
+  ChoirTaskQuery query = {
+    .user_id = user_id,
+    .pending = TRUE,
+    .unfinished = TRUE,
+    .limit = G_MAXUINT,
+  };
   g_autoptr (GPtrArray) one = NULL;
   ChoirTask *task;
   gboolean complete;

@@ -303,7 +303,7 @@ choir_task_table_find (ChoirTaskTable *self, const char *id)
 static gboolean
 is_wanted (const ChoirTask *task, const ChoirTaskQuery *query)
 {
-  return !(task->flags & CHOIR_TASK_STORING) &&
+  return (query->pending || !(task->flags & CHOIR_TASK_STORING)) &&
          (query->kind == NULL || strcmp (task->kind, query->kind) == 0) &&
          (query->state == NULL || task->state == *query->state) &&
          (!query->unfinished || !choir_task_has_ended (task));

@@ -72,6 +72,7 @@ typedef struct
   const char *user_id;         /* (nullable): anybody's */
   const char *kind;            /* (nullable): any */
   const ChoirTaskState *state; /* (nullable): any */
+  gboolean pending;            /* also those that are not accepted yet: they are being stored */
   gboolean unfinished;         /* only those that have not ended */
   const char *before;          /* (nullable): id of the last one of the page before */
   guint limit;
