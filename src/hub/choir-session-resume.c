@@ -307,6 +307,7 @@ choir_session_catch_up (ChoirSession *self)
   else
     push_in_runs (self, &room->outbox);
 
+  choir_tasks_catch_up (self->hub, self);
   choir_session_drop_forbidden (self);
   choir_session_release_held (self);
   choir_session_arm_timer (self);

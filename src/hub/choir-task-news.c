@@ -265,6 +265,14 @@ is_told_elsewhere (const ChoirTask *task, ChoirSession *session)
   return FALSE;
 }
 
+static void
+set_heard (ChoirTaskUser *user, ChoirTask *task)
+{
+  g_queue_unlink (&user->unheard, &task->heard_link);
+  task->flags &= ~CHOIR_TASK_UNHEARD;
+  choir_task_store_heard (task);
+}
+
 /* What ended while nobody was there; once */
 static void
 tell_unheard (ChoirTaskUser *user, ChoirSession *session, const char *channel)
@@ -283,9 +291,7 @@ tell_unheard (ChoirTaskUser *user, ChoirSession *session, const char *channel)
       if (!send_late (task, session, choir_task_get_end_type (task), payload, channel))
         continue;
 
-      g_queue_unlink (&user->unheard, link);
-      task->flags &= ~CHOIR_TASK_UNHEARD;
-      choir_task_store_heard (task);
+      set_heard (user, task);
     }
 }
 
@@ -336,4 +342,36 @@ choir_tasks_greet (ChoirHub *hub, ChoirSession *session, const char *channel)
     greet_at (table, session, channel);
   else
     greet_user (table, session);
+}
+
+static gboolean
+has_word (ChoirSession *session, const char *type)
+{
+  const ChoirDialectOutRow *row =
+    choir_dialect_find_outbound (choir_session_get_dialect (session), type);
+
+  return row == NULL || row->external != NULL;
+}
+
+/**
+ * choir_tasks_catch_up:
+ * @hub: a hub
+ * @session: one whose client has come back to it
+ *
+ * What ended while it waited was kept for it, and is being read now.
+ */
+void
+choir_tasks_catch_up (ChoirHub *hub, ChoirSession *session)
+{
+  ChoirTaskTable *table = choir_hub_get_tasks (hub);
+  const char *user_id = choir_session_get_user_id (session);
+  ChoirTaskUser *user = user_id != NULL ? g_hash_table_lookup (table->users, user_id) : NULL;
+  GList *next;
+
+  for (GList *link = user != NULL ? user->unheard.head : NULL; link != NULL; link = next)
+    {
+      next = link->next;
+      if (has_word (session, choir_task_get_end_type (link->data)))
+        set_heard (user, link->data);
+    }
 }

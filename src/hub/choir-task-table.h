@@ -130,6 +130,7 @@ void choir_task_table_settle (ChoirTaskTable *self,
 /* What a session has to do with tasks */
 void choir_tasks_greet (ChoirHub *hub, ChoirSession *session, const char *channel);
 void choir_tasks_leave (ChoirHub *hub, ChoirSession *session);
+void choir_tasks_catch_up (ChoirHub *hub, ChoirSession *session);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirTaskTable, choir_task_table_free)
 
