@@ -239,7 +239,7 @@ read_role (ChoirSession *session, const ChoirJsonValue *value, const char **role
                     "Field \"role\" must be \"user\", \"assistant\", \"system\" or \"tool\"");
 
   *role = roles[i];
-  if (i == 0 || choir_chat_is_back_end (session))
+  if (i == 0 || session == NULL || choir_chat_is_back_end (session))
     return TRUE;
 
   g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED, "You may not speak as \"%s\"",
@@ -311,7 +311,7 @@ read_field (ChoirSession *session,
 
 /**
  * choir_chat_read_message:
- * @session: who says it
+ * @session: (nullable): who says it; %NULL if the caller knows whether that one may speak as others
  * @payload: of a message, a chunk, or typing
  * @out: filled
  * @error: return location: %CHOIR_ERROR_VALIDATION, %CHOIR_ERROR_PERMISSION_DENIED for a role

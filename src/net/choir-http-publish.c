@@ -6,6 +6,7 @@
 
 #include "choir-http-messages.h"
 
+#include "choir-chat-check.h"
 #include "choir-clock.h"
 #include "choir-http-members.h"
 #include "choir-hub-find.h"
@@ -38,6 +39,7 @@ typedef struct
   char *type;       /* (owned) */
   char *key;        /* (owned) (nullable) */
   char *session;    /* (owned) (nullable): who does not get it */
+  char *message_id; /* (owned) (nullable): of a chat message */
   char *clean;      /* (owned) (nullable): the payload, made harmless */
   GString *stamped; /* (owned) (nullable): the payload, with its sender */
   ChoirSlice payload;
@@ -48,6 +50,7 @@ typedef struct
 {
   Post *post; /* (owned) */
   guint index;
+  char *message_id; /* (owned) (nullable) */
 } Pending;
 
 /**
@@ -89,6 +92,7 @@ item_clear (Item *self)
   g_free (self->type);
   g_free (self->key);
   g_free (self->session);
+  g_free (self->message_id);
   g_free (self->clean);
   if (self->stamped != NULL)
     g_string_free (self->stamped, TRUE);
@@ -199,47 +203,102 @@ published_cb (const ChoirPublished *published, const GError *error, gpointer use
       choir_payload_add_int (result, "recipients", published->n_recipients);
       if (published->duplicate)
         choir_payload_add_boolean (result, "duplicate", TRUE);
+      else
+        choir_payload_add_string (result, "message_id", pending->message_id);
       choir_payload_close (result);
       settle (post, pending->index, g_string_free (result, FALSE));
     }
 
+  g_free (pending->message_id);
   post_unref (post);
 }
 
-/* A back end speaks for others: it says who has sent a message. Others are who they are */
-static void
-stamp (Item *self, ChoirHttpRequest *request)
+/* What the service knows better. A back end speaks for others: it says who has sent a message */
+static gboolean
+is_replaced (ChoirSlice key, gboolean may_say, gboolean *says_user)
 {
-  const char *user_id = choir_claims_get_user_id (request->claims);
+  static const ChoirSlice always[] = {
+    CHOIR_SLICE_LITERAL ("role"),
+    CHOIR_SLICE_LITERAL ("message_id"),
+    CHOIR_SLICE_LITERAL ("idempotency_key"),
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (always); i++)
+    if (choir_json_key_equals (key, always[i]))
+      return TRUE;
+
+  if (choir_json_key_equals (key, CHOIR_SLICE_LITERAL ("user_id")))
+    {
+      *says_user = may_say;
+      return !may_say;
+    }
+
+  return !may_say && choir_json_key_equals (key, CHOIR_SLICE_LITERAL ("session_id"));
+}
+
+static void
+stamp (Item *self, ChoirHttpRequest *request, const ChoirChatMessage *read)
+{
   gboolean may_say = choir_http_request_is_back_end (request);
+  gboolean says_user = FALSE;
   ChoirJsonMember member;
   gsize cursor = 0;
 
-  if (!g_str_has_prefix (self->type, "chat.") && !g_str_has_prefix (self->type, "cursor.") &&
-      !g_str_has_prefix (self->type, "selection."))
-    return;
-
-  self->stamped = g_string_sized_new (self->payload.len + 64);
+  self->stamped = g_string_sized_new (self->payload.len + 192);
   choir_payload_open (self->stamped);
+  choir_payload_add_string (self->stamped, "message_id", self->message_id);
+  choir_payload_add_string (self->stamped, "role", read->role);
   while (choir_json_slice_next_member (self->payload, &cursor, &member))
     {
-      gboolean is_user = choir_slice_equals (member.key, "user_id");
-
-      if (is_user && may_say)
-        user_id = NULL;
-      else if (is_user || (!may_say && choir_slice_equals (member.key, "session_id")))
+      if (is_replaced (member.key, may_say, &says_user))
         continue;
 
-      if (self->stamped->len > 1)
-        g_string_append_c (self->stamped, ',');
-      g_string_append_c (self->stamped, '"');
+      g_string_append (self->stamped, ",\"");
       g_string_append_len (self->stamped, member.key.data, (gssize) member.key.len);
       g_string_append (self->stamped, "\":");
       g_string_append_len (self->stamped, member.value.raw.data, (gssize) member.value.raw.len);
     }
-  choir_payload_add_string (self->stamped, "user_id", user_id);
+  if (!says_user)
+    choir_payload_add_string (self->stamped, "user_id", choir_claims_get_user_id (request->claims));
   choir_payload_close (self->stamped);
   self->payload = choir_payload_as_slice (self->stamped);
+}
+
+/* A chat message is held to what it would be on a connection */
+static gboolean
+check_chat (Item *self, ChoirHttpRequest *request, GError **error)
+{
+  g_auto (ChoirChatMessage) read = { 0 };
+
+  if (strcmp (self->type, "chat.message") != 0)
+    return TRUE;
+
+  if (!choir_chat_read_message (NULL, self->payload, &read, error))
+    return FALSE;
+
+  if (read.content.raw.len == 0)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                           "A chat.message must have \"content\", a string");
+      return FALSE;
+    }
+
+  if (strcmp (read.role, "user") != 0 && !choir_http_request_is_back_end (request))
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED, "You may not speak as \"%s\"",
+                   read.role);
+      return FALSE;
+    }
+
+  self->message_id = g_steal_pointer (&read.message_id);
+  if (self->message_id == NULL)
+    {
+      self->message_id = g_malloc (CHOIR_ID_SIZE);
+      choir_id_generate (self->message_id);
+    }
+  stamp (self, request, &read);
+
+  return TRUE;
 }
 
 /* What a user says is shown to other people, as on a connection */
@@ -254,6 +313,16 @@ sanitize (Item *self, ChoirHttpRequest *request, ChoirJsonFlags flags)
 
   self->clean = choir_sanitizer_run (rules, self->payload, &len);
   self->payload = (ChoirSlice){ self->clean, len };
+}
+
+/* What means something only as long as somebody is there, or as a part of something */
+static gboolean
+is_transient (const char *type)
+{
+  static const char *const types[] = { "chat.typing", "chat.chunk", "cursor.position",
+                                       "selection.change", NULL };
+
+  return g_strv_contains (types, type);
 }
 
 static gboolean
@@ -272,6 +341,9 @@ check_names (const Item *self, ChoirHttpRequest *request, GError **error)
   else if (choir_router_is_reserved (self->type) && !choir_http_request_is_back_end (request))
     g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
                          "Messages of this type come from the service only");
+  else if (is_transient (self->type))
+    g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                         "Messages of this type are never kept: broadcast them");
   else if (self->key != NULL)
     return choir_http_check_key ("idempotency_key", self->key, error);
   else
@@ -310,9 +382,8 @@ read_item (Item *self, ChoirHttpRequest *request, const ChoirJsonObject *object,
     }
 
   sanitize (self, request, payload.flags);
-  stamp (self, request);
 
-  return TRUE;
+  return check_chat (self, request, error);
 }
 
 /* @header: (nullable): a key besides the item's own */
@@ -343,7 +414,7 @@ add_key (Item *self, ChoirHttpRequest *request, const char *header, GError **err
 }
 
 static void
-publish_item (Post *self, guint index, const Item *item)
+publish_item (Post *self, guint index, Item *item)
 {
   ChoirHub *hub = self->request->gateway->hub;
   Pending *pending = g_new (Pending, 1);
@@ -356,7 +427,7 @@ publish_item (Post *self, guint index, const Item *item)
     .key = item->key,
   };
 
-  *pending = (Pending){ g_rc_box_acquire (self), index };
+  *pending = (Pending){ g_rc_box_acquire (self), index, g_steal_pointer (&item->message_id) };
   choir_hub_publish_async (hub, &publication, published_cb, pending);
 }
 

@@ -234,6 +234,55 @@ test_keys (Fixture *self, gconstpointer data)
     }
 }
 
+/* What a chat message is on a connection, it is here */
+static void
+test_chat (Fixture *self, gconstpointer data)
+{
+  static const char target[] = "/api/v1/channels/chat:1/publish";
+  static const char *const wrong[] = {
+    "{\"type\":\"chat.message\"}",
+    "{\"type\":\"chat.message\",\"payload\":{\"content\":7}}",
+    "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"role\":\"boss\"}}",
+    "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"content\":\"y\"}}",
+    "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"message_id\":\"\"}}",
+    "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\","
+    "\"attachments\":[{\"url\":\"data:text/html,x\"}]}}",
+    "{\"type\":\"chat.typing\"}",
+    "{\"type\":\"chat.chunk\",\"payload\":{\"message_id\":\"m\",\"content\":\"x\"}}",
+    "{\"type\":\"cursor.position\"}",
+  };
+  g_autofree char *token = fake_hub_mint (self->hub, "ann", NULL);
+  FakeLink *bob = subscribe (self, "bob", "chat:1");
+  g_auto (Answer) assistant =
+    ask (self, "POST", target, JSON,
+         "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"role\":\"assistant\","
+         "\"message_id\":\"m1\",\"user_id\":\"bot\",\"session_id\":\"s\",\"more\":1}}");
+  g_auto (Answer) user = ask_as (self, token, "POST", target, JSON,
+                                 "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\","
+                                 "\"\\u0075ser_id\":\"eve\"}}");
+  g_auto (Answer) pretender =
+    ask_as (self, token, "POST", target, JSON,
+            "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"role\":\"system\"}}");
+  g_autofree char *message_id = NULL;
+
+  expect_status (&assistant, 200);
+  expect_member (&assistant, "message_id", "m1");
+  fake_link_expect (bob, "chat.message", "payload",
+                    "{\"message_id\":\"m1\",\"role\":\"assistant\",\"content\":\"x\","
+                    "\"user_id\":\"bot\",\"session_id\":\"s\",\"more\":1}",
+                    NULL);
+  expect_status (&user, 200);
+  message_id = fake_link_read (user.body, "message_id");
+  g_assert_cmpuint (strlen (message_id), ==, 36);
+  fake_link_expect (bob, "chat.message", "payload.role", "user", "payload.user_id", "ann",
+                    "payload.message_id", message_id, NULL);
+  expect_problem (&pretender, 403, "PERMISSION_DENIED");
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    expect_refused (self, target, wrong[i], 400, "VALIDATION_ERROR");
+  fake_link_expect_nothing (bob);
+  end (bob);
+}
+
 /* Users are who they are, and may what they may on a connection */
 static void
 test_users (Fixture *self, gconstpointer data)
@@ -357,6 +406,7 @@ main (int argc, char **argv)
   ADD ("bounds", NULL, test_bounds);
   ADD ("wrong", NULL, test_wrong);
   ADD ("keys", NULL, test_keys);
+  ADD ("chat", NULL, test_chat);
   ADD ("users", NULL, test_users);
   ADD ("back-end", NULL, test_back_end);
   ADD ("rate", "[dialect choir]\nrate=3/10s\n", test_rate);
