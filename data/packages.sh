@@ -9,7 +9,7 @@ PACKAGES_BUILD='gcc libc6-dev meson ninja-build pkg-config gettext libglib2.0-de
   libsoup-3.0-dev libjson-glib-dev libjwt-dev libjansson-dev libsqlite3-dev zlib1g-dev libcbor-dev'
 PACKAGES_RUN='dbus-daemon systemd python3 python3-websockets'
 PACKAGES_TEST='clang llvm libclang-rt-14-dev libjansson-dev python3-jwt python3-cryptography python3-autobahn python3-pytest
-  python3-cbor2 python3-jsonschema openssl curl nginx valgrind glib-networking ca-certificates
+  python3-cbor2 python3-jsonschema python3-yaml openssl curl nginx valgrind glib-networking ca-certificates
   chromium python3-prometheus-client'
 PACKAGES_CI='clang-format clang-tidy cppcheck shellcheck libxml2-utils'
 

@@ -9,19 +9,6 @@
 #include "choir-hub-private.h"
 
 /**
- * choir_hub_find_session_by_id:
- * @self: a hub
- * @session_id: what `connection.established` named so
- *
- * Returns: (transfer none) (nullable): the session
- */
-ChoirSession *
-choir_hub_find_session_by_id (ChoirHub *self, const char *session_id)
-{
-  return g_hash_table_lookup (self->by_session, session_id);
-}
-
-/**
  * choir_hub_visit_channels:
  * @self: a hub
  * @visit: called for each channel in memory, in no order

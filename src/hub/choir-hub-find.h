@@ -10,8 +10,6 @@
 
 G_BEGIN_DECLS
 
-ChoirSession *choir_hub_find_session_by_id (ChoirHub *self, const char *session_id);
-
 /* Must not add or remove any */
 typedef void (*ChoirChannelVisitor) (ChoirChannel *channel, gpointer user_data);
 void choir_hub_visit_channels (ChoirHub *self, ChoirChannelVisitor visit, gpointer user_data);

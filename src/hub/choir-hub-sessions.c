@@ -99,7 +99,7 @@ guint
 choir_hub_kick_user (ChoirHub *self, const char *user_id, const char *reason)
 {
   ChoirUser *user = choir_hub_find_user (self, user_id);
-  guint n = user != NULL ? user->n_connected : 0;
+  guint n = user != NULL ? choir_user_count_staying (user) : 0;
 
   for (guint i = 0; user != NULL && i < user->n_sessions; i++)
     choir_session_close (user->sessions[i], CHOIR_CLOSE_KICKED, reason);

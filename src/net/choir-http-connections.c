@@ -41,6 +41,13 @@ choir_http_check_user (ChoirHttpRequest *request)
   return FALSE;
 }
 
+/* A session that waits for its client has no connection */
+static gboolean
+is_connected (ChoirSession *session)
+{
+  return !choir_session_is_closing (session) && !choir_session_is_waiting (session);
+}
+
 /**
  * choir_http_find_connection:
  * @request: names a connection in its path
@@ -52,7 +59,7 @@ choir_http_find_connection (ChoirHttpRequest *request)
 {
   ChoirSession *session = choir_hub_find_session (request->gateway->hub, request->segments[0]);
 
-  if (session != NULL && !choir_session_is_closing (session))
+  if (session != NULL && is_connected (session))
     return session;
 
   choir_http_request_refuse (request, 404, CHOIR_ERROR_NOT_FOUND, "There is no such connection");
@@ -172,7 +179,7 @@ list_connections (ChoirHttpRequest *request)
     {
       ChoirSession *session = choir_hub_get_session (hub, i);
 
-      if (!choir_session_is_waiting (session) && choir_audience_picks (&audience, session))
+      if (is_connected (session) && choir_audience_picks (&audience, session))
         choir_http_page_offer (&page, session);
     }
 
@@ -212,7 +219,7 @@ append_connections (GString *body, const ChoirUser *user)
 
   for (guint i = 0; user != NULL && i < user->n_sessions && n < CONNECTIONS_MAX; i++)
     {
-      if (choir_session_is_waiting (user->sessions[i]))
+      if (!is_connected (user->sessions[i]))
         continue;
 
       append_connection (body, user->sessions[i]);
@@ -232,7 +239,7 @@ get_user (ChoirHttpRequest *request)
     return;
 
   user = choir_hub_find_user (request->gateway->hub, request->segments[0]);
-  n = user != NULL ? user->n_connected : 0;
+  n = user != NULL ? choir_user_count_staying (user) : 0;
   body = g_string_new (NULL);
   choir_payload_open (body);
   choir_payload_add_string (body, "user_id", request->segments[0]);

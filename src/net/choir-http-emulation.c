@@ -7,7 +7,6 @@
 #include "choir-http-private.h"
 
 #include "choir-event-log.h"
-#include "choir-hub-find.h"
 #include "choir-session.h"
 #include "choir-utf8.h"
 
@@ -26,8 +25,7 @@ static ChoirSession *
 find_session (const ChoirHttpRequest *request)
 {
   const char *id = choir_http_request_get_parameter (request, "session_id");
-  ChoirSession *session =
-    id != NULL ? choir_hub_find_session_by_id (request->gateway->hub, id) : NULL;
+  ChoirSession *session = id != NULL ? choir_hub_find_by_id (request->gateway->hub, id) : NULL;
 
   return session != NULL && !choir_session_is_closing (session) ? session : NULL;
 }

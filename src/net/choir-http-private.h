@@ -99,6 +99,7 @@ void choir_http_request_resume (ChoirHttpRequest *self);
 
 /* choir-http-route.c */
 gboolean choir_http_route_find (ChoirHttpRequest *request, const char *method, GUri *uri);
+const ChoirHttpRoute *choir_http_route_get (guint i);
 
 /* choir-http-admit.c */
 void choir_http_request_authenticate (ChoirHttpRequest *self);

@@ -9,7 +9,6 @@
 #include "choir-chat-check.h"
 #include "choir-clock.h"
 #include "choir-http-members.h"
-#include "choir-hub-find.h"
 #include "choir-names.h"
 #include "choir-payload.h"
 
@@ -423,7 +422,7 @@ publish_item (Post *self, guint index, Item *item)
     .type = item->type,
     .payload = item->payload,
     .user_id = choir_claims_get_user_id (self->request->claims),
-    .except = item->session != NULL ? choir_hub_find_session_by_id (hub, item->session) : NULL,
+    .except = item->session != NULL ? choir_hub_find_by_id (hub, item->session) : NULL,
     .key = item->key,
   };
 

@@ -263,3 +263,23 @@ choir_http_route_find (ChoirHttpRequest *request, const char *method, GUri *uri)
   return decode_segments (request, variables) && make_channel (request) &&
          read_query (request, g_uri_get_query (uri));
 }
+
+/**
+ * choir_http_route_get:
+ * @i: from 0
+ *
+ * Returns: (transfer none) (nullable): a row, with its path below #CHOIR_HTTP_API_PREFIX; %NULL
+ * past the last one
+ */
+const ChoirHttpRoute *
+choir_http_route_get (guint i)
+{
+  for (guint t = 0; t < G_N_ELEMENTS (tables); t++)
+    {
+      if (i < *tables[t].n_routes)
+        return &tables[t].routes[i];
+      i -= *tables[t].n_routes;
+    }
+
+  return NULL;
+}

@@ -201,7 +201,7 @@ test_wrong (Fixture *self, gconstpointer data)
 static void
 test_keys (Fixture *self, gconstpointer data)
 {
-  static const char *const channels[] = { "chat:1" };
+  static const char *const channels[] = { "news:1", "chat:1" };
 
   for (guint i = 0; i < G_N_ELEMENTS (channels); i++)
     {
