@@ -53,7 +53,9 @@ typedef struct
   char *task_id;   /* (owned) */
   char *lease_id;  /* (owned): shows that it is ours */
   GQueue *updates; /* (element-type utf8) (owned): not told yet, JSON */
-  guint n_sent;    /* of those, how many are under way */
+  guint n_sent;    /* of those, how many are told next, or being told */
+  char *key;       /* (owned) (nullable): names these, so that they are heard once */
+  gboolean telling;
   guint delay_ms;
   guint timer; /* source id: the next step or the next attempt, 0: none */
   guint beat;  /* source id */
@@ -82,6 +84,7 @@ job_free (gpointer data)
   g_strfreev (self->words);
   g_free (self->task_id);
   g_free (self->lease_id);
+  g_free (self->key);
   g_free (self);
 }
 
@@ -156,6 +159,7 @@ job_told (Job *self)
   for (; self->n_sent > 0; self->n_sent--)
     g_free (g_queue_pop_head (self->updates));
 
+  g_clear_pointer (&self->key, g_free);
   self->delay_ms = FIRST_DELAY_MS;
   if (!g_queue_is_empty (self->updates))
     job_flush (self);
@@ -175,6 +179,7 @@ told_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GBytes) body = soup_session_send_and_read_finish (session, result, &error);
   Job *self = user_data;
 
+  self->telling = FALSE;
   self->worker->n_requests--;
   if (body == NULL)
     status = 0;
@@ -183,7 +188,6 @@ told_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     job_told (self);
   else if (is_passing (status))
     {
-      self->n_sent = 0;
       g_clear_handle_id (&self->timer, g_source_remove);
       self->timer = g_timeout_add (next_delay (&self->delay_ms), retry_cb, self);
     }
@@ -195,69 +199,59 @@ told_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
 }
 
+/* The same updates under the same key, until they are told */
+static char *
+job_next_updates (Job *self)
+{
+  GString *body = g_string_new ("[");
+  const GList *l = self->updates->head;
+
+  if (self->key == NULL)
+    {
+      self->key = g_uuid_string_random ();
+      self->n_sent = MIN (g_queue_get_length (self->updates), UPDATES_MAX);
+    }
+
+  for (guint i = 0; i < self->n_sent; i++, l = l->next)
+    g_string_append_printf (body, "%s%s", i > 0 ? "," : "", (const char *) l->data);
+  g_string_append_c (body, ']');
+
+  return g_string_free (body, FALSE);
+}
+
 static void
 job_flush (Job *self)
 {
-  g_autoptr (GString) body = NULL;
+  g_autofree char *path = g_strdup_printf ("/%s/updates", self->task_id);
+  g_autofree char *body = NULL;
   g_autoptr (SoupMessage) message = NULL;
-  g_autofree char *path = NULL;
 
-  if (self->n_sent > 0 || g_queue_is_empty (self->updates) || self->worker->status != 0)
+  if (self->telling || g_queue_is_empty (self->updates) || self->worker->status != 0)
     return;
 
-  body = g_string_new ("[");
-  for (const GList *l = self->updates->head; l != NULL && self->n_sent < UPDATES_MAX; l = l->next)
-    {
-      if (self->n_sent++ > 0)
-        g_string_append_c (body, ',');
-      g_string_append (body, l->data);
-    }
-  g_string_append_c (body, ']');
-
-  path = g_strdup_printf ("/%s/updates", self->task_id);
-  message = make_post (self->worker, path, body->str);
+  body = job_next_updates (self);
+  message = make_post (self->worker, path, body);
+  soup_message_headers_replace (soup_message_get_request_headers (message), "Idempotency-Key",
+                                self->key);
+  self->telling = TRUE;
   self->worker->n_requests++;
   soup_session_send_and_read_async (self->worker->session, message, G_PRIORITY_DEFAULT, NULL,
                                     told_cb, self);
 }
 
-/* (transfer full): an update to add members to */
-static JsonBuilder *
-job_begin (const Job *self, const char *type)
-{
-  JsonBuilder *builder = json_builder_new ();
-
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "type");
-  json_builder_add_string_value (builder, type);
-  json_builder_set_member_name (builder, "lease_id");
-  json_builder_add_string_value (builder, self->lease_id);
-
-  return builder;
-}
-
-/* @builder: (transfer full) */
+/* @members: (transfer floating) (nullable): a{sv} */
 static void
-job_say (Job *self, JsonBuilder *builder)
+job_say (Job *self, const char *type, GVariant *members)
 {
-  g_autoptr (JsonNode) root = json_builder_get_root (json_builder_end_object (builder));
+  g_autoptr (GVariant) sunk = members != NULL ? g_variant_ref_sink (members) : NULL;
+  g_autoptr (GVariant) update = NULL;
+  GVariantDict dict;
 
-  g_queue_push_tail (self->updates, json_to_string (root, FALSE));
-  g_object_unref (builder);
-}
-
-static void
-add_text (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-static void
-add_number (JsonBuilder *builder, const char *name, gint64 value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_int_value (builder, value);
+  g_variant_dict_init (&dict, sunk);
+  g_variant_dict_insert (&dict, "type", "s", type);
+  g_variant_dict_insert (&dict, "lease_id", "s", self->lease_id);
+  update = g_variant_ref_sink (g_variant_dict_end (&dict));
+  g_queue_push_tail (self->updates, json_gvariant_serialize_data (update, NULL));
 }
 
 /* Work that says nothing for long would lose its lease */
@@ -268,7 +262,7 @@ beat_cb (gpointer user_data)
 
   if (g_queue_is_empty (self->updates))
     {
-      job_say (self, job_begin (self, "heartbeat"));
+      job_say (self, "heartbeat", NULL);
       job_flush (self);
     }
 
@@ -278,11 +272,7 @@ beat_cb (gpointer user_data)
 static void
 job_fail (Job *self, const char *code, const char *text)
 {
-  JsonBuilder *builder = job_begin (self, "failed");
-
-  add_text (builder, "code", code);
-  add_text (builder, "message", text);
-  job_say (self, builder);
+  job_say (self, "failed", g_variant_new_parsed ("{'code': <%s>, 'message': <%s>}", code, text));
   self->over = TRUE;
 }
 
@@ -291,14 +281,9 @@ job_fail (Job *self, const char *code, const char *text)
 static void
 job_complete (Job *self)
 {
-  JsonBuilder *builder = job_begin (self, "completed");
-
-  json_builder_set_member_name (builder, "result");
-  json_builder_begin_object (builder);
-  add_number (builder, "words", self->n_words);
-  add_number (builder, "distinct", g_hash_table_size (self->counts));
-  json_builder_end_object (builder);
-  job_say (self, builder);
+  job_say (self, "completed",
+           g_variant_new_parsed ("{'result': <{'words': <%u>, 'distinct': <%u>}>}", self->n_words,
+                                 g_hash_table_size (self->counts)));
   self->over = TRUE;
 }
 
@@ -308,20 +293,14 @@ job_step (Job *self)
   const char *word = self->words[self->n_done];
   g_autofree char *said = g_strconcat (word, " ", NULL);
   g_autofree char *text = NULL;
-  JsonBuilder *builder;
 
   g_hash_table_add (self->counts, g_utf8_casefold (word, -1));
   self->n_done++;
-
-  builder = job_begin (self, "chunk");
-  add_text (builder, "content", said);
-  job_say (self, builder);
-
-  builder = job_begin (self, "progress");
-  add_number (builder, "progress", (gint64) self->n_done * 100 / self->n_words);
   text = g_strdup_printf ("%u of %u words", self->n_done, self->n_words);
-  add_text (builder, "message", text);
-  job_say (self, builder);
+  job_say (self, "chunk", g_variant_new_parsed ("{'content': <%s>}", said));
+  job_say (self, "progress",
+           g_variant_new_parsed ("{'progress': <%u>, 'message': <%s>}",
+                                 self->n_done * 100 / self->n_words, text));
 }
 
 static gboolean
@@ -361,10 +340,8 @@ job_begin_work (Job *self, JsonObject *payload, gint64 attempt)
   const char *text = json_object_get_string_member_with_default (payload, "text", NULL);
   gint64 pause_ms = json_object_get_int_member_with_default (payload, "pause_ms", 0);
   g_autofree char *message = g_strdup_printf ("attempt %" G_GINT64_FORMAT, attempt);
-  JsonBuilder *builder = job_begin (self, "started");
 
-  add_text (builder, "message", message);
-  job_say (self, builder);
+  job_say (self, "started", g_variant_new_parsed ("{'message': <%s>}", message));
   if (text != NULL)
     {
       self->pause_ms = (guint) CLAMP (pause_ms, 0, 60000);
@@ -566,7 +543,7 @@ main (int argc, char **argv)
 
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error) || argc != 2 || token == NULL ||
-      slots < 1 || slots > SLOTS_MAX)
+      slots < 1 || slots > SLOTS_MAX || !g_uri_is_valid (argv[1], G_URI_FLAGS_NONE, NULL))
     {
       g_printerr ("usage: CHOIR_TOKEN=TOKEN %s [--kind KIND] [--slots 1-%d] http://HOST:PORT\n",
                   g_get_prgname (), SLOTS_MAX);

@@ -212,6 +212,21 @@ choir_http_once_answer (ChoirHttpRequest *request, GString *body)
 }
 
 /**
+ * choir_http_once_forget:
+ * @request: a request that could not be carried out, and is about to be refused
+ *
+ * It may come again.
+ */
+void
+choir_http_once_forget (ChoirHttpRequest *request)
+{
+  Entry *entry = find_entry (request);
+
+  if (entry != NULL && entry->body == NULL)
+    drop (choir_http_api_get_idempotency (request->api), entry);
+}
+
+/**
  * choir_http_once_refuse:
  * @request: a request that could not be carried out
  * @error: why, see choir_http_request_refuse_error()
@@ -221,10 +236,6 @@ choir_http_once_answer (ChoirHttpRequest *request, GString *body)
 void
 choir_http_once_refuse (ChoirHttpRequest *request, const GError *error)
 {
-  Entry *entry = find_entry (request);
-
-  if (entry != NULL && entry->body == NULL)
-    drop (choir_http_api_get_idempotency (request->api), entry);
-
+  choir_http_once_forget (request);
   choir_http_request_refuse_error (request, error);
 }

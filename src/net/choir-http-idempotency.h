@@ -30,6 +30,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirHttpIdempotency, choir_http_idempotency_free
 /* FALSE: it is answered. One that may go on ends with one of the other two */
 gboolean choir_http_once_begin (ChoirHttpRequest *request);
 void choir_http_once_answer (ChoirHttpRequest *request, GString *body);
+void choir_http_once_forget (ChoirHttpRequest *request);
 void choir_http_once_refuse (ChoirHttpRequest *request, const GError *error);
 
 G_END_DECLS

@@ -6,6 +6,7 @@
 
 #include "choir-http-tasks.h"
 
+#include "choir-http-idempotency.h"
 #include "choir-payload.h"
 
 #include <string.h>
@@ -191,19 +192,15 @@ read_updates (Updates *self, GError **error)
 static void
 answer (Updates *self, const ChoirTask *task)
 {
-  GString *body;
+  GString *body = g_string_new (NULL);
 
-  if (choir_http_request_is_gone (self->request))
-    return;
-
-  body = g_string_new (NULL);
   choir_payload_open (body);
   choir_payload_add_string (body, "task_id", self->request->segments[0]);
   if (task != NULL)
     choir_payload_add_string (body, "state",
                               choir_task_state_get_name (choir_task_get_state (task)));
   choir_payload_close (body);
-  choir_http_request_answer_json (self->request, 200, body);
+  choir_http_once_answer (self->request, body);
 }
 
 /* Says as well what became of it, for a worker that has been left behind */
@@ -220,6 +217,7 @@ refuse (Updates *self, const GError *error)
                               choir_task_state_get_name (choir_task_get_state (task)));
   if (self->is_array)
     choir_payload_add_int (members, "index", (gint64) self->next - 1);
+  choir_http_once_forget (self->request);
   choir_http_request_refuse_with (
     self->request, status, code,
     code == CHOIR_ERROR_INTERNAL ? "Something went wrong here" : error->message, members);
@@ -232,14 +230,11 @@ settled_cb (ChoirTask *task, const GError *error, gpointer user_data)
 {
   g_autoptr (Updates) self = user_data;
 
-  /* with the last request the service may be gone */
-  if (choir_http_request_is_gone (self->request))
-    return;
-
-  if (error != NULL)
-    refuse (self, error);
-  else
+  if (error == NULL)
     go_on (self);
+  /* it may be the service itself that is going */
+  else if (!choir_http_request_is_gone (self->request))
+    refuse (self, error);
 }
 
 /* FALSE: refused, or to be gone on with later */
@@ -299,8 +294,8 @@ choir_http_update_task (ChoirHttpRequest *request)
     return;
 
   updates = updates_new (request, table);
-  if (read_updates (updates, &error))
-    go_on (updates);
-  else
+  if (!read_updates (updates, &error))
     choir_http_request_refuse_error (request, error);
+  else if (choir_http_once_begin (request))
+    go_on (updates);
 }

@@ -378,6 +378,54 @@ test_updates_invalid (Tasks *self, gconstpointer data)
   }
 }
 
+static char *
+make_two (const char *lease)
+{
+  return g_strdup_printf ("[{\"type\":\"chunk\",\"lease_id\":\"%s\",\"content\":\"a\"},"
+                          "{\"type\":\"completed\",\"lease_id\":\"%s\"}]",
+                          lease, lease);
+}
+
+/* What is said again, because the answer got lost, is heard once */
+static void
+test_updates_again (Tasks *self, gconstpointer data)
+{
+  g_autofree char *id = NULL;
+  g_autofree char *lease = take (self, &id);
+  g_autofree char *target = target_of (id, "/updates");
+  g_autofree char *said = make_two (lease);
+  g_autofree char *wrong = make_two ("nobody's");
+  g_autoptr (FakeLink) ann = fake_link_join (self->base.hub, "ann");
+
+  fake_link_forget (ann);
+  {
+    g_auto (Answer) refused =
+      ask_as (&self->base, self->worker, "POST", target, JSON "Idempotency-Key: k1\r\n", wrong);
+
+    expect_problem (&refused, 409, "CONFLICT");
+    expect_member (&refused, "index", "0");
+  }
+
+  /* a key whose request was refused may be used again */
+  for (guint i = 0; i < 2; i++)
+    {
+      g_auto (Answer) done =
+        ask_as (&self->base, self->worker, "POST", target, JSON "Idempotency-Key: k1\r\n", said);
+
+      expect_status (&done, 200);
+      expect_member (&done, "state", "completed");
+    }
+
+  fake_link_expect (ann, "task.chunk", "payload.content", "a", NULL);
+  fake_link_expect (ann, "task.completed", NULL);
+  fake_link_expect_nothing (ann);
+  {
+    g_auto (Answer) late = say (self, self->worker, target, said);
+
+    expect_problem (&late, 409, "CONFLICT");
+  }
+}
+
 /* Given back: as another attempt, and as if nothing had been */
 static void
 test_given_back (Tasks *self, gconstpointer data)
@@ -473,6 +521,7 @@ main (int argc, char **argv)
   ADD ("updates", "", test_updates);
   ADD ("updates-refused", "", test_updates_refused);
   ADD ("updates-invalid", "", test_updates_invalid);
+  ADD ("updates-again", "", test_updates_again);
   ADD ("given-back", "", test_given_back);
   ADD ("lease", "", test_lease);
   ADD ("cancel", "", test_cancel);
