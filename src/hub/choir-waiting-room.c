@@ -13,20 +13,24 @@
 #define FRAME_OVERHEAD (sizeof (ChoirFrame *) * 2)
 
 static void
-overflow (ChoirOutbox *outbox)
-{
-  ChoirWaitingRoom *self = CHOIR_CONTAINER_OF (outbox, ChoirWaitingRoom, outbox);
-
-  if (self->full != NULL)
-    self->full (self->user_data);
-}
-
-static void
 count (ChoirWaitingRoom *self, gsize n_bytes)
 {
   self->budget->n_bytes += n_bytes - self->n_counted;
   self->n_counted = n_bytes;
   *self->budget->bytes = (gint64) self->budget->n_bytes;
+}
+
+/* A part of what was missed is of no use to anybody, but what it takes may be to others */
+static void
+overflow (ChoirOutbox *outbox)
+{
+  ChoirWaitingRoom *self = CHOIR_CONTAINER_OF (outbox, ChoirWaitingRoom, outbox);
+
+  choir_outbox_drop_unsent (outbox, 0);
+  if (self->budget != NULL)
+    count (self, 0);
+  if (self->full != NULL)
+    self->full (self->user_data);
 }
 
 static void

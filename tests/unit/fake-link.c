@@ -356,6 +356,25 @@ open_link (FakeHub *hub, const ChoirSessionParams *params)
   return self;
 }
 
+/* (transfer full) (nullable): as a token would say */
+static ChoirClaims *
+make_claims (const char *user_id, const char *claims)
+{
+  g_autofree char *json = NULL;
+  g_autoptr (GError) error = NULL;
+  ChoirClaims *parsed;
+
+  if (user_id == NULL)
+    return NULL;
+
+  json = g_strdup_printf ("{\"sub\":\"%s\"%s%s}", user_id, claims != NULL ? "," : "",
+                          claims != NULL ? claims : "");
+  parsed = choir_claims_new_from_json (json, -1, &error);
+  g_assert_no_error (error);
+
+  return parsed;
+}
+
 FakeLink *
 fake_link_open (FakeHub *hub,
                 ChoirDialectId dialect,
@@ -363,23 +382,31 @@ fake_link_open (FakeHub *hub,
                 const char *claims,
                 const char *default_channel)
 {
+  g_autoptr (ChoirClaims) parsed = make_claims (user_id, claims);
   ChoirSessionParams params = {
     .dialect = choir_dialect_get (dialect),
+    .claims = parsed,
     .default_channel = default_channel,
   };
-  g_autoptr (ChoirClaims) parsed = NULL;
-  g_autoptr (GError) error = NULL;
 
-  if (user_id != NULL)
-    {
-      g_autofree char *json = g_strdup_printf (
-        "{\"sub\":\"%s\"%s%s}", user_id, claims != NULL ? "," : "", claims != NULL ? claims : "");
+  return open_link (hub, &params);
+}
 
-      parsed = choir_claims_new_from_json (json, -1, &error);
-      g_assert_no_error (error);
-    }
-
-  params.claims = parsed;
+FakeLink *
+fake_link_return (FakeHub *hub,
+                  ChoirDialectId dialect,
+                  const char *user_id,
+                  const char *claims,
+                  const char *session_id,
+                  const char *client_id)
+{
+  g_autoptr (ChoirClaims) parsed = make_claims (user_id, claims);
+  ChoirSessionParams params = {
+    .dialect = choir_dialect_get (dialect),
+    .claims = parsed,
+    .client_id = client_id,
+    .resume_id = session_id,
+  };
 
   return open_link (hub, &params);
 }

@@ -61,6 +61,13 @@ FakeLink *fake_link_open (FakeHub *hub,
 FakeLink *fake_link_open_guest (FakeHub *hub, ChoirDialectId dialect, const char *id);
 FakeLink *fake_link_join (FakeHub *hub, const char *user_id);
 FakeLink *fake_link_edit (FakeHub *hub, ChoirDialectId dialect, const char *user_id);
+/* One who says what it had before; both nullable, as its claims */
+FakeLink *fake_link_return (FakeHub *hub,
+                            ChoirDialectId dialect,
+                            const char *user_id,
+                            const char *claims,
+                            const char *session_id,
+                            const char *client_id);
 void fake_link_open_document (FakeLink *self, const char *id);
 void fake_link_end (FakeLink *self, guint code);
 ChoirSession *fake_link_get_session (FakeLink *self);
