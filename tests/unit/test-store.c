@@ -249,6 +249,57 @@ test_together (Fixture *fixture, gconstpointer data)
     }
 }
 
+/* Who tells others the epoch first, and who means another life of the stream */
+static void
+test_epoch (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *epoch;
+    guint64 expected;
+    ChoirAppendStatus status;
+    guint64 offset;
+  } rows[] = {
+    { "00000000000000aa", 0, CHOIR_APPEND_STORED, 1 },
+    { "00000000000000aa", 1, CHOIR_APPEND_STORED, 2 },
+    { "00000000000000bb", 2, CHOIR_APPEND_CONFLICT, 2 },
+    { "00000000000000bb", ANY, CHOIR_APPEND_CONFLICT, 2 },
+    { NULL, 2, CHOIR_APPEND_STORED, 3 },
+    { "00000000000000aa", ANY, CHOIR_APPEND_STORED, 4 },
+    { "00000000000000aa", 2, CHOIR_APPEND_CONFLICT, 4 },
+  };
+  const ChoirStoreEntry entry = { .data = "x", .len = 1 };
+  g_autoptr (ChoirStreamPart) part = NULL;
+  g_autoptr (GError) error = NULL;
+  GAsyncResult *saved = NULL;
+  g_autoptr (GAsyncResult) refused = NULL;
+  ChoirAppended appended;
+  Answers answers = { 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    choir_store_append_epoch_async (fixture->store, "doc", rows[i].epoch, rows[i].expected, &entry,
+                                    1, NULL, answered_cb, &answers);
+  while (answers.n_answers < G_N_ELEMENTS (rows))
+    g_main_context_iteration (NULL, TRUE);
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_assert_cmpint (answers.appended[i].status, ==, rows[i].status);
+      g_assert_cmpuint (answers.appended[i].offset, ==, rows[i].offset);
+      g_assert_cmpstr (answers.appended[i].epoch, ==, "00000000000000aa");
+    }
+
+  part = store_read (fixture->store, "doc", 0, 10, FALSE, &error);
+  g_assert_cmpstr (part->epoch, ==, "00000000000000aa");
+  g_assert_cmpuint (part->n_entries, ==, 4);
+
+  choir_store_append_epoch_async (fixture->store, "doc", "short", ANY, &entry, 1, NULL,
+                                  store_save_result, &saved);
+  refused = store_wait (&saved);
+  g_assert_false (choir_store_append_finish (fixture->store, refused, &appended, &error));
+  g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION);
+}
+
 static void
 test_load (Fixture *fixture, gconstpointer data)
 {
@@ -1025,6 +1076,7 @@ static const struct
   { "conflict", test_conflict },
   { "duplicate", test_duplicate },
   { "together", test_together },
+  { "epoch", test_epoch },
   { "load", test_load },
   { "nothing", test_nothing },
   { "read", test_read },
