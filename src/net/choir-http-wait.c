@@ -45,7 +45,7 @@ void
 choir_http_request_drop (ChoirHttpRequest *self)
 {
   g_autoptr (ChoirHttpRequest) held = choir_http_request_ref (self);
-  g_autoptr (GIOStream) stream = NULL;
+  GIOStream *stream;
 
   if (choir_http_request_is_gone (held))
     return;
@@ -54,6 +54,7 @@ choir_http_request_drop (ChoirHttpRequest *self)
   choir_http_wait_end (held);
   choir_http_request_set_data (held, NULL, NULL);
   stream = soup_server_message_steal_connection (held->message);
+  g_clear_object (&stream);
 }
 
 static void
