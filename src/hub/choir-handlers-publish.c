@@ -81,7 +81,8 @@ send_published (const Publisher *self, const ChoirPublished *published)
   choir_payload_add_string (payload, "channel", published->channel->name);
   choir_payload_add_string (payload, "epoch", published->channel->epoch);
   choir_payload_add_int (payload, "offset", published->offset);
-  if (self->message_id != NULL)
+  /* of one that was published before it may have been another */
+  if (self->message_id != NULL && !published->duplicate)
     choir_payload_add_string (payload, "message_id", self->message_id);
   if (published->duplicate)
     choir_payload_add_boolean (payload, "duplicate", TRUE);
