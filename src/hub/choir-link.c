@@ -80,6 +80,19 @@ choir_link_can_change_session (ChoirLink *self)
 }
 
 /**
+ * choir_link_names_session:
+ * @self: a link
+ *
+ * Returns: whether its clients say which session they had when they come back, also in a contract
+ * that has no name for it
+ */
+gboolean
+choir_link_names_session (ChoirLink *self)
+{
+  return CHOIR_LINK_GET_IFACE (self)->names_session;
+}
+
+/**
  * choir_link_take_unsent:
  * @self: a link for which choir_link_can_change_session()
  * @into: an outbox for plain frames of the session's dialect

@@ -37,6 +37,8 @@ struct _ChoirLinkInterface
   /* These two may be NULL: then its sessions end with it, and take over none */
   gboolean (*take_unsent) (ChoirLink *self, ChoirOutbox *into);
   void (*set_session) (ChoirLink *self, ChoirSession *session);
+  /* Whether its clients say which session they had, whatever the contract has */
+  gboolean names_session;
 };
 
 ChoirOutbox *choir_link_get_outbox (ChoirLink *self);
@@ -45,6 +47,7 @@ const char *choir_link_get_id (ChoirLink *self);
 char *choir_link_dup_address (ChoirLink *self);
 gboolean choir_link_can_change_session (ChoirLink *self);
 gboolean choir_link_take_unsent (ChoirLink *self, ChoirOutbox *into);
+gboolean choir_link_names_session (ChoirLink *self);
 void choir_link_set_session (ChoirLink *self, ChoirSession *session);
 
 G_END_DECLS

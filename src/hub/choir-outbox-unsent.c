@@ -246,13 +246,17 @@ copy_block (Copy *self, ChoirFrame *block, gsize written)
  * partly written counts as not given: nobody can have understood it.
  *
  * Returns: %FALSE if there is one that can't be given to another connection: a message in parts of
- * which some are written, or one that was compressed for a window of its own; or if @into is full.
- * It may then hold some of them
+ * which some are written, or one that was compressed for a window of its own; if one is not here
+ * any more, because @self had been closed when it came; or if @into is full. It may then hold some
+ * of them
  */
 gboolean
 choir_outbox_copy_unsent (const ChoirOutbox *self, ChoirOutbox *into)
 {
   Copy copy = { .into = into, .own_window = self->deflater != NULL };
+
+  if (self->flags & CHOIR_OUTBOX_REFUSED)
+    return FALSE;
 
   for (guint i = 0; i < self->n_frames; i++)
     if (!copy_block (&copy, choir_outbox_get_frame (self, i), i == 0 ? self->written : 0))

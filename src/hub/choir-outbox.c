@@ -109,7 +109,7 @@ choir_outbox_push_slow (ChoirOutbox *self, ChoirFrame *frame)
 void
 choir_outbox_overflow (ChoirOutbox *self)
 {
-  self->flags |= CHOIR_OUTBOX_CLOSED;
+  self->flags |= CHOIR_OUTBOX_CLOSED | CHOIR_OUTBOX_REFUSED;
   self->funcs->overflow (self);
 }
 
@@ -128,7 +128,10 @@ gboolean
 choir_outbox_push_large (ChoirOutbox *self, ChoirFrame *frame, guint max_large)
 {
   if (self->flags & CHOIR_OUTBOX_CLOSED)
-    return TRUE;
+    {
+      self->flags |= CHOIR_OUTBOX_REFUSED;
+      return TRUE;
+    }
 
   if (self->n_large >= max_large || frame->len > G_MAXUINT32 - self->n_apart)
     return FALSE;

@@ -56,6 +56,7 @@ typedef enum
   CHOIR_OUTBOX_WOKEN = 1 << 0,   /* the owner knows; cleared by the owner's flush */
   CHOIR_OUTBOX_CLOSED = 1 << 1,  /* takes nothing more */
   CHOIR_OUTBOX_BATCHES = 1 << 2, /* the client takes several messages in one frame */
+  CHOIR_OUTBOX_REFUSED = 1 << 3, /* something that came when it took nothing more */
 } ChoirOutboxFlags;
 
 /* Large frames that may wait for one client besides @max_bytes: of the answers it asked for, and in
@@ -139,7 +140,10 @@ static inline void
 choir_outbox_push (ChoirOutbox *self, ChoirFrame *frame)
 {
   if (G_UNLIKELY (self->flags & CHOIR_OUTBOX_CLOSED))
-    return;
+    {
+      self->flags |= CHOIR_OUTBOX_REFUSED;
+      return;
+    }
 
   if (G_UNLIKELY (self->n_bytes + frame->len > self->limits->max_bytes) &&
       !choir_outbox_fits (self, frame->len))

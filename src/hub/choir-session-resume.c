@@ -68,7 +68,7 @@ choir_session_find_lost (ChoirHub *hub, const ChoirReturning *who)
   ChoirResumeStyle style = choir_dialect_get_table (who->dialect)->resume;
   ChoirSession *named;
 
-  if (style == CHOIR_RESUME_NEVER || choir_hub_is_draining (hub))
+  if ((style == CHOIR_RESUME_NEVER && !who->names_session) || choir_hub_is_draining (hub))
     return NULL;
 
   if (who->session_id != NULL)
@@ -199,6 +199,7 @@ choir_session_resume (ChoirSession *self, ChoirClaims *claims, const char *sessi
     .dialect = self->dialect,
     .user_id = choir_claims_get_user_id (claims),
     .session_id = session_id,
+    .names_session = choir_link_names_session (self->link),
     .client_id = choir_session_get_client_id (self),
     .default_channel = choir_session_get_default_channel (self),
   };

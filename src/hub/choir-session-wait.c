@@ -42,6 +42,9 @@ choir_session_is_waiting (ChoirSession *self)
 static gboolean
 can_be_found_again (ChoirSession *self)
 {
+  if (choir_link_names_session (self->link))
+    return TRUE;
+
   switch (choir_dialect_get_table (self->dialect)->resume)
     {
     case CHOIR_RESUME_BY_SESSION:

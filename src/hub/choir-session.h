@@ -43,9 +43,10 @@ typedef struct
 typedef struct
 {
   const ChoirDialect *dialect;
-  const char *user_id;         /* proven by a token */
-  const char *session_id;      /* (nullable): what it says its session was */
-  const char *client_id;       /* (nullable) */
+  const char *user_id;    /* proven by a token */
+  const char *session_id; /* (nullable): what it says its session was */
+  gboolean names_session; /* it says so whatever its contract has: choir_link_names_session() */
+  const char *client_id;  /* (nullable) */
   const char *default_channel; /* (nullable) */
 } ChoirReturning;
 

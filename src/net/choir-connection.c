@@ -39,7 +39,7 @@ choir_connection_die (ChoirConnection *self)
   self->state = CHOIR_CONNECTION_STATE_DEAD;
   choir_timer_disarm (&self->timer);
   choir_connection_drop_batch_timer (self);
-  self->outbox.flags |= CHOIR_OUTBOX_CLOSED;
+  /* what still comes in this turn is kept: its session may go on elsewhere */
   choir_reactor_remove (self->profile->reactor, &self->watch);
   choir_reactor_mark_dead (self->profile->reactor, &self->watch);
 }

@@ -6,18 +6,15 @@
 
 #pragma once
 
+#include "choir-event-id.h"
 #include "choir-event-log.h"
 #include "choir-event-positions.h"
 #include "choir-frame-walk.h"
-#include "choir-id.h"
 
 G_BEGIN_DECLS
 
 /* What the head of an event takes at most: the rest of a piece may be left empty for it */
 #define CHOIR_EVENT_HEAD_MAX 1280
-
-/* `SESSION.NUMBER`, with positions behind it; anything longer is none of ours */
-#define CHOIR_EVENT_ID_MAX 1200
 
 /**
  * ChoirEventEncoder:

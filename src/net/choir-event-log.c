@@ -22,7 +22,7 @@ struct _ChoirEventLog
 
 /**
  * choir_event_log_new:
- * @max_age_us: how long a frame is kept: as long as somebody may come back for it
+ * @max_age_us: how long a frame is kept: as long as somebody may come back for it; 0: nobody does
  *
  * Returns: (transfer full): a log of nothing
  */
@@ -147,9 +147,16 @@ choir_event_log_trim (ChoirEventLog *self)
 guint64
 choir_event_log_add (ChoirEventLog *self, ChoirFrame *frame)
 {
-  ChoirEventEntry *entry = g_new (ChoirEventEntry, 1);
+  ChoirEventEntry *entry;
   guint64 first = self->last + 1;
 
+  if (self->max_age_us == 0)
+    {
+      self->last += choir_event_count (frame);
+      return first;
+    }
+
+  entry = g_new (ChoirEventEntry, 1);
   *entry = (ChoirEventEntry){
     .frame = choir_frame_ref (frame),
     .first = first,

@@ -164,6 +164,7 @@ choir_event_positions_watch (ChoirEventPositions *self, ChoirSlice message)
                                      CHOIR_SLICE_LITERAL ("offset") };
   ChoirJsonValue values[G_N_ELEMENTS (keys)] = { 0 };
   Position *position;
+  guint64 offset;
 
   choir_json_slice_get_many (message, keys, G_N_ELEMENTS (keys), values);
   if (values[2].raw.data == NULL)
@@ -173,9 +174,10 @@ choir_event_positions_watch (ChoirEventPositions *self, ChoirSlice message)
       return;
     }
 
+  /* what is sent again has an offset from before */
   position = values[3].raw.data != NULL ? find (self, &values[2]) : NULL;
-  if (position != NULL && position->is_known)
-    position->is_known = read_offset (&values[3], &position->offset);
+  if (position != NULL && position->is_known && read_offset (&values[3], &offset))
+    position->offset = MAX (position->offset, offset);
 }
 
 /**
@@ -217,6 +219,27 @@ parse_position (Position *self, ChoirSlice text)
   memcpy (self->epoch, epoch.data, epoch.len);
   self->epoch[epoch.len] = '\0';
   self->is_known = TRUE;
+}
+
+/**
+ * choir_event_positions_has_same_channels:
+ * @self: positions
+ * @other: (nullable): others
+ *
+ * Returns: whether they are of the same channels, in the same order
+ */
+gboolean
+choir_event_positions_has_same_channels (const ChoirEventPositions *self,
+                                         const ChoirEventPositions *other)
+{
+  if (other == NULL || self->n != other->n)
+    return FALSE;
+
+  for (guint i = 0; i < self->n; i++)
+    if (strcmp (self->items[i].channel, other->items[i].channel) != 0)
+      return FALSE;
+
+  return TRUE;
 }
 
 /**

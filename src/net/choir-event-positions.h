@@ -27,6 +27,8 @@ ChoirEventPositions *choir_event_positions_new (const char *channels, gboolean *
 void choir_event_positions_free (ChoirEventPositions *self);
 void choir_event_positions_watch (ChoirEventPositions *self, ChoirSlice message);
 void choir_event_positions_append (const ChoirEventPositions *self, GString *out);
+gboolean choir_event_positions_has_same_channels (const ChoirEventPositions *self,
+                                                  const ChoirEventPositions *other);
 void choir_event_positions_parse (ChoirEventPositions *self, const char *text);
 GString *choir_event_positions_make_subscribe (const ChoirEventPositions *self,
                                                const ChoirDialect *dialect);

@@ -68,7 +68,6 @@ fill (ChoirEventStream *self, char *out)
       n = self->farewell->len;
       memcpy (out, self->farewell->str, n);
       g_string_free (g_steal_pointer (&self->farewell), TRUE);
-      self->close_code = self->farewell_code;
     }
 
   return n;

@@ -22,9 +22,10 @@ typedef enum
 
 typedef enum
 {
-  CHOIR_EVENT_STREAM_BLOCKED = 1 << 0, /* the socket takes nothing now; EPOLLOUT will tell */
-  CHOIR_EVENT_STREAM_ADDRESS = 1 << 1, /* none on a unix socket */
-  CHOIR_EVENT_STREAM_COUNTED = 1 << 2, /* the admission has counted it for its address */
+  CHOIR_EVENT_STREAM_BLOCKED = 1 << 0,  /* the socket takes nothing now; EPOLLOUT will tell */
+  CHOIR_EVENT_STREAM_ADDRESS = 1 << 1,  /* none on a unix socket */
+  CHOIR_EVENT_STREAM_COUNTED = 1 << 2,  /* the admission has counted it for its address */
+  CHOIR_EVENT_STREAM_FOR_GOOD = 1 << 3, /* its client is not to come back */
 } ChoirEventStreamFlags;
 
 struct _ChoirEventStream
@@ -37,17 +38,17 @@ struct _ChoirEventStream
   ChoirOutbox outbox;
   ChoirEventEncoder encoder;
   ChoirTimer timer;
-  ChoirEventLog *log; /* (nullable) borrowed: the session's */
-  GArray *replay;     /* (owned) (nullable) (element-type ChoirEventEntry) */
-  GString *rest;      /* (owned) (nullable): encoded, and not taken by the socket yet */
-  GString *farewell;  /* (owned) (nullable): the last event */
+  ChoirSession *session; /* (owned) (nullable) */
+  ChoirEventLog *log;    /* (nullable) borrowed: the session's */
+  GArray *replay;        /* (owned) (nullable) (element-type ChoirEventEntry) */
+  GString *rest;         /* (owned) (nullable): encoded, and not taken by the socket yet */
+  GString *farewell;     /* (owned) (nullable): the last event */
   ChoirEventStreamClosed closed;
   gpointer user_data;
   gint64 written_us; /* monotonic: when something last was */
   gsize n_ignored;   /* bytes that have come */
   guint n_replayed;  /* of @replay */
   guint n_greetings; /* frames that go before it */
-  guint16 farewell_code;
   guint16 close_code;
   guint8 state;
   guint8 flags;

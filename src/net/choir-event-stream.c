@@ -22,6 +22,9 @@
 /* After them: how long the peer's end of the TCP connection is waited for */
 #define LINGER_TIMEOUT_US (1 * G_USEC_PER_SEC)
 
+/* RFC 6455 5.5: a control frame's payload, less the status code */
+#define REASON_MAX 123
+
 /* When a client comes back by itself: at once, or, where all are sent away together, some time
  * between these */
 #define RETRY_MS 1000U
@@ -50,7 +53,7 @@ choir_event_stream_die (ChoirEventStream *self)
 
   self->state = CHOIR_EVENT_STREAM_DEAD;
   choir_timer_disarm (&self->timer);
-  self->outbox.flags |= CHOIR_OUTBOX_CLOSED;
+  /* what still comes in this turn is kept: its session may go on elsewhere */
   choir_reactor_remove (self->profile->reactor, &self->watch);
   choir_reactor_mark_dead (self->profile->reactor, &self->watch);
 }
@@ -102,8 +105,10 @@ watch_reap (ChoirWatch *watch)
 {
   ChoirEventStream *self = CHOIR_CONTAINER_OF (watch, ChoirEventStream, watch);
 
+  self->closed (self, self->session, self->close_code,
+                (self->flags & CHOIR_EVENT_STREAM_FOR_GOOD) != 0, self->user_data);
+  g_clear_object (&self->session);
   self->log = NULL;
-  self->closed (self, self->close_code, self->user_data);
   self->profile->left (self->flags & CHOIR_EVENT_STREAM_COUNTED ? &self->address : NULL,
                        self->profile->user_data);
   g_clear_pointer (&self->transport, choir_transport_free);
@@ -135,7 +140,44 @@ choir_event_stream_linger (ChoirEventStream *self)
   arm (self, LINGER_TIMEOUT_US);
 }
 
-/* The last event, and whether the client may come back: an EventSource does in any case */
+/* (transfer full) (nullable): as much of it as a WebSocket's close frame has room for */
+static char *
+dup_reason (const char *reason)
+{
+  gsize len = reason != NULL ? strlen (reason) : 0;
+
+  if (len > REASON_MAX)
+    for (len = REASON_MAX; (reason[len] & 0xc0) == 0x80;)
+      len--;
+
+  return reason != NULL ? g_strndup (reason, len) : NULL;
+}
+
+/**
+ * choir_event_stream_append_close:
+ * @out: gets the last event of a stream
+ * @code: close code, as on a WebSocket
+ * @reason: shown to the client
+ */
+void
+choir_event_stream_append_close (GString *out, guint code, const char *reason)
+{
+  g_autofree char *cut = dup_reason (reason);
+
+  g_string_append (out, "event: close\n");
+  if (code == CHOIR_CLOSE_GOING_AWAY || code == CHOIR_CLOSE_RESTART ||
+      code == CHOIR_CLOSE_TRY_AGAIN_LATER)
+    g_string_append_printf (out, "retry: %u\n",
+                            RETRY_AWAY_MIN_MS +
+                              choir_id_random_range (RETRY_AWAY_MAX_MS - RETRY_AWAY_MIN_MS));
+  g_string_append (out, "data: ");
+  choir_payload_open (out);
+  choir_payload_add_int (out, "code", code);
+  choir_payload_add_string (out, "reason", cut);
+  choir_payload_close (out);
+  g_string_append (out, "\n\n");
+}
+
 static void
 choir_event_stream_close (ChoirEventStream *self, guint code, const char *reason)
 {
@@ -143,19 +185,9 @@ choir_event_stream_close (ChoirEventStream *self, guint code, const char *reason
     return;
 
   self->state = CHOIR_EVENT_STREAM_CLOSING;
-  self->farewell = g_string_new ("event: close\n");
-  if (code == CHOIR_CLOSE_GOING_AWAY || code == CHOIR_CLOSE_RESTART ||
-      code == CHOIR_CLOSE_TRY_AGAIN_LATER)
-    g_string_append_printf (self->farewell, "retry: %u\n",
-                            RETRY_AWAY_MIN_MS +
-                              choir_id_random_range (RETRY_AWAY_MAX_MS - RETRY_AWAY_MIN_MS));
-  g_string_append (self->farewell, "data: ");
-  choir_payload_open (self->farewell);
-  choir_payload_add_int (self->farewell, "code", code);
-  choir_payload_add_string (self->farewell, "reason", reason);
-  choir_payload_close (self->farewell);
-  g_string_append (self->farewell, "\n\n");
-  self->farewell_code = (guint16) code;
+  self->farewell = g_string_new (NULL);
+  choir_event_stream_append_close (self->farewell, code, reason);
+  self->close_code = (guint16) code;
   self->outbox.flags |= CHOIR_OUTBOX_CLOSED;
   choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
   arm (self, CLOSE_TIMEOUT_US);
@@ -183,6 +215,7 @@ choir_event_stream_finalize (GObject *object)
 {
   ChoirEventStream *self = CHOIR_EVENT_STREAM (object);
 
+  g_clear_object (&self->session);
   g_clear_pointer (&self->transport, choir_transport_free);
   g_clear_pointer (&self->replay, g_array_unref);
   if (self->rest != NULL)
@@ -295,36 +328,43 @@ choir_event_stream_start (ChoirEventStream *self,
 }
 
 /**
+ * choir_event_stream_get_session:
+ * @self: a stream
+ *
+ * Returns: (transfer none) (nullable): what it carries
+ */
+ChoirSession *
+choir_event_stream_get_session (ChoirEventStream *self)
+{
+  return self->session;
+}
+
+/**
  * choir_event_stream_open:
  * @self: a started stream
- * @session_id: of the session it carries
- * @log: the session's; must live until @self's `closed` has been called
- * @resumed: whether the session was there before
+ * @opening: what it carries
  *
  * Says which session this is, by an event of its own: not every contract has a greeting that does.
  */
 void
-choir_event_stream_open (ChoirEventStream *self,
-                         const char *session_id,
-                         ChoirEventLog *log,
-                         gboolean resumed)
+choir_event_stream_open (ChoirEventStream *self, const ChoirEventStreamOpening *opening)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
-  self->log = log;
-  choir_event_encoder_name (&self->encoder, session_id, choir_event_log_get_positions (log));
+  self->log = opening->log;
+  choir_event_encoder_name (&self->encoder, opening->session_id, opening->positions);
   g_string_printf (text, "retry: %u\nevent: session\n", RETRY_MS);
-  if (!resumed)
+  if (!opening->returning)
     {
-      /* one who comes back keeps the id it has until it is given what stands behind that */
+      /* else it keeps the id it has until it is given what stands behind that */
       g_string_append (text, "id: ");
-      choir_event_encoder_append_id (&self->encoder, 0, text);
+      choir_event_encoder_append_id (&self->encoder, choir_event_log_get_last (self->log), text);
       g_string_append_c (text, '\n');
     }
   g_string_append (text, "data: ");
   choir_payload_open (text);
-  choir_payload_add_string (text, "session_id", session_id);
-  choir_payload_add_boolean (text, "resumed", resumed);
+  choir_payload_add_string (text, "session_id", opening->session_id);
+  choir_payload_add_boolean (text, "resumed", opening->resumed);
   choir_payload_close (text);
   g_string_append (text, "\n\n");
   say (self, text->str);
@@ -356,10 +396,23 @@ link_get_outbox (ChoirLink *link)
   return &CHOIR_EVENT_STREAM (link)->outbox;
 }
 
+/* An EventSource comes back after whatever it was told; but these were not meant so. A slow one is
+ * let go elsewhere: here 4008 is what a contract calls an eviction */
+static gboolean
+is_for_good (guint code)
+{
+  return code == CHOIR_CLOSE_KICKED || code == CHOIR_CLOSE_EVICTED || code == CHOIR_CLOSE_POLICY ||
+         code == CHOIR_CLOSE_AUTH_FAILED || code == CHOIR_CLOSE_SLOW_CONSUMER;
+}
+
 static void
 link_close (ChoirLink *link, guint code, const char *reason)
 {
-  choir_event_stream_close (CHOIR_EVENT_STREAM (link), code, reason);
+  ChoirEventStream *self = CHOIR_EVENT_STREAM (link);
+
+  if (self->state == CHOIR_EVENT_STREAM_OPEN && is_for_good (code))
+    self->flags |= CHOIR_EVENT_STREAM_FOR_GOOD;
+  choir_event_stream_close (self, code, reason);
 }
 
 static const char *
@@ -382,6 +435,36 @@ link_dup_address (ChoirLink *link)
   return g_strdup (text);
 }
 
+/* What has been encoded counts as given: if it is lost, it is in the log. A greeting is out of
+ * date */
+static gboolean
+link_take_unsent (ChoirLink *link, ChoirOutbox *into)
+{
+  ChoirEventStream *self = CHOIR_EVENT_STREAM (link);
+
+  for (; self->n_greetings > 0 && self->outbox.n_frames > 0; self->n_greetings--)
+    choir_outbox_consume (&self->outbox, choir_outbox_get_frame (&self->outbox, 0)->len);
+
+  if (!choir_outbox_copy_unsent (&self->outbox, into))
+    return FALSE;
+
+  choir_outbox_drop_unsent (&self->outbox, 0);
+
+  return TRUE;
+}
+
+static void
+link_set_session (ChoirLink *link, ChoirSession *session)
+{
+  ChoirEventStream *self = CHOIR_EVENT_STREAM (link);
+
+  g_set_object (&self->session, session);
+  /* the session's, which goes on without it */
+  self->log = NULL;
+  self->encoder.positions = NULL;
+  g_clear_pointer (&self->replay, g_array_unref);
+}
+
 static void
 choir_event_stream_link_init (ChoirLinkInterface *iface)
 {
@@ -389,4 +472,7 @@ choir_event_stream_link_init (ChoirLinkInterface *iface)
   iface->close = link_close;
   iface->get_id = link_get_id;
   iface->dup_address = link_dup_address;
+  iface->take_unsent = link_take_unsent;
+  iface->set_session = link_set_session;
+  iface->names_session = TRUE;
 }

@@ -21,10 +21,23 @@ G_BEGIN_DECLS
 #define CHOIR_TYPE_EVENT_STREAM (choir_event_stream_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirEventStream, choir_event_stream, CHOIR, EVENT_STREAM, GObject)
 
-/* Called once, last: @close_code is what the client was told, or 1006 if it went by itself */
+/* Called once, last. @session: (nullable): what it carries still; @close_code is what the client
+ * was told, or 1006 if it went by itself; @for_good: it is not to come back */
 typedef void (*ChoirEventStreamClosed) (ChoirEventStream *self,
+                                        ChoirSession *session,
                                         guint close_code,
+                                        gboolean for_good,
                                         gpointer user_data);
+
+/* What a stream tells at its beginning */
+typedef struct
+{
+  const char *session_id;
+  ChoirEventLog *log;             /* borrowed: as long as the stream carries the session */
+  ChoirEventPositions *positions; /* (nullable) borrowed likewise: part of the ids */
+  gboolean resumed;               /* the session was there before */
+  gboolean returning;             /* and the client has the id of its last event */
+} ChoirEventStreamOpening;
 
 ChoirEventStream *choir_event_stream_new (const ChoirConnectionProfile *profile,
                                           ChoirTransport *transport,
@@ -34,10 +47,9 @@ gboolean choir_event_stream_start (ChoirEventStream *self,
                                    const GString *head,
                                    ChoirEventStreamClosed closed,
                                    gpointer user_data);
-void choir_event_stream_open (ChoirEventStream *self,
-                              const char *session_id,
-                              ChoirEventLog *log,
-                              gboolean resumed);
+ChoirSession *choir_event_stream_get_session (ChoirEventStream *self);
+void choir_event_stream_open (ChoirEventStream *self, const ChoirEventStreamOpening *opening);
+void choir_event_stream_append_close (GString *out, guint code, const char *reason);
 void choir_event_stream_replay (ChoirEventStream *self, guint64 seen, guint n_greetings);
 
 G_END_DECLS

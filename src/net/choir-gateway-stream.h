@@ -10,6 +10,7 @@
 
 G_BEGIN_DECLS
 
+gboolean choir_gateway_has_buried (ChoirGateway *self, const ChoirUpgrade *upgrade);
 void choir_gateway_adopt_stream (ChoirGateway *self,
                                  ChoirTransport *transport,
                                  ChoirUpgrade *upgrade,

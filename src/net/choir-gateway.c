@@ -65,6 +65,7 @@ choir_gateway_new (ChoirConfig *config,
   self->counters = counters;
   self->admission = choir_admission_new (0, 0, NULL);
   self->api_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
+  self->graves = choir_event_graves_new ();
   self->publish_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
 
   if (!choir_gateway_configure (self, error))
@@ -84,6 +85,7 @@ choir_gateway_free (ChoirGateway *self)
   choir_timer_disarm (&self->sweep_timer);
   g_clear_pointer (&self->admission, choir_admission_free);
   g_clear_pointer (&self->api_rate, choir_rate_limiter_free);
+  g_clear_pointer (&self->graves, choir_event_graves_free);
   g_clear_pointer (&self->publish_rate, choir_rate_limiter_free);
   g_clear_pointer (&self->origins, choir_origin_policy_free);
   g_clear_pointer (&self->forwarded, choir_forwarded_policy_free);

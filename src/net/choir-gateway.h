@@ -11,6 +11,7 @@
 #include "choir-admission.h"
 #include "choir-config.h"
 #include "choir-connection.h"
+#include "choir-event-graves.h"
 #include "choir-forwarded.h"
 #include "choir-hub.h"
 #include "choir-origin.h"
@@ -37,6 +38,7 @@ typedef struct
   ChoirAdmission *admission;       /* (owned) */
   ChoirOriginPolicy *origins;      /* (owned) */
   ChoirForwardedPolicy *forwarded; /* (owned) */
+  ChoirEventGraves *graves;        /* (owned) */
   ChoirRateLimiter *api_rate;      /* (owned): of the API's requests, by user */
   ChoirRateLimiter *publish_rate;  /* (owned): of what users publish through it */
   ChoirConnectionProfile profiles[CHOIR_N_DIALECTS];

@@ -70,10 +70,11 @@ void choir_http_upgrade (ChoirHttpServer *self, ChoirHttpPeer *peer, SoupServerM
 
 /* choir-http-stream.c */
 gboolean choir_http_is_stream_path (const char *path);
-void choir_http_start_stream (ChoirHttpServer *self,
-                              ChoirHttpPeer *peer,
-                              SoupServerMessage *message,
-                              ChoirUpgrade *upgrade);
+gboolean choir_http_start_stream (ChoirHttpServer *self,
+                                  ChoirHttpPeer *peer,
+                                  SoupServerMessage *message,
+                                  ChoirUpgrade *upgrade);
+void choir_http_refuse_stream (SoupServerMessage *message, const ChoirUpgrade *upgrade);
 
 /* choir-http-hang-up.c */
 GString *choir_http_make_head (SoupServerMessage *message);

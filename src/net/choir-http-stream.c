@@ -6,6 +6,8 @@
 
 #include "choir-http-private.h"
 
+#include "choir-close-code.h"
+#include "choir-event-stream.h"
 #include "choir-gateway-stream.h"
 
 #include <string.h>
@@ -47,32 +49,73 @@ make_head (SoupServerMessage *message)
 }
 
 /**
+ * choir_http_refuse_stream:
+ * @message: a GET of an event stream
+ * @upgrade: the decision against it
+ *
+ * An EventSource that comes back and finds any status but 200 never comes again. Where it should,
+ * it is told so in a stream.
+ */
+void
+choir_http_refuse_stream (SoupServerMessage *message, const ChoirUpgrade *upgrade)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  g_autoptr (GString) text = NULL;
+
+  if (!upgrade->is_returning || (upgrade->status != 503 && upgrade->status != 429))
+    {
+      choir_http_answer_upgrade (message, upgrade);
+      return;
+    }
+
+  text = g_string_new (NULL);
+  choir_event_stream_append_close (text, CHOIR_CLOSE_TRY_AGAIN_LATER, upgrade->detail);
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+  soup_message_headers_replace (headers, "Cache-Control", "no-store");
+  soup_message_headers_replace (headers, "Connection", "close");
+  soup_server_message_set_response (message, "text/event-stream", SOUP_MEMORY_COPY, text->str,
+                                    text->len);
+}
+
+/**
  * choir_http_start_stream:
  * @self: the server
  * @peer: the connection
  * @message: a GET of an event stream
  * @upgrade: the decision about it: 101
  *
- * Answers. The message is done with.
+ * Answers.
+ *
+ * Returns: whether the connection has been taken out of libsoup
  */
-void
+gboolean
 choir_http_start_stream (ChoirHttpServer *self,
                          ChoirHttpPeer *peer,
                          SoupServerMessage *message,
                          ChoirUpgrade *upgrade)
 {
-  g_autoptr (GString) head = make_head (message);
-  g_autoptr (GIOStream) stream = soup_server_message_steal_connection (message);
+  g_autoptr (GString) head = NULL;
+  g_autoptr (GIOStream) stream = NULL;
   ChoirTransport *transport;
 
+  if (choir_gateway_has_buried (self->gateway, upgrade))
+    {
+      soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+      return FALSE;
+    }
+
+  head = make_head (message);
+  stream = soup_server_message_steal_connection (message);
   if (stream == NULL)
-    return;
+    return TRUE;
 
   choir_timer_disarm (&peer->timer);
   transport = choir_http_make_transport (stream, peer->fd);
   if (transport == NULL)
-    return;
+    return TRUE;
 
   peer->stolen = TRUE;
   choir_gateway_adopt_stream (self->gateway, transport, upgrade, head);
+
+  return TRUE;
 }

@@ -217,13 +217,23 @@ answer_plain_get (SoupServerMessage *message, const ChoirUpgrade *upgrade)
 }
 
 static void
+refuse (ChoirHttpServer *self, SoupServerMessage *message, const ChoirUpgrade *upgrade)
+{
+  *choir_hub_get_stats (self->gateway->hub)->rejected += 1;
+  if (upgrade->is_stream)
+    choir_http_refuse_stream (message, upgrade);
+  else
+    choir_http_answer_upgrade (message, upgrade);
+}
+
+static void
 handshake_closure_free (gpointer handshake, GClosure *closure)
 {
   handshake_free (handshake);
 }
 
-/* The decision has been made */
-static void
+/* The decision has been made. FALSE: libsoup has nothing more to do with it */
+static gboolean
 answer (Handshake *handshake)
 {
   g_autoptr (Handshake) self = handshake;
@@ -231,13 +241,13 @@ answer (Handshake *handshake)
   SoupServerMessage *message = self->message;
 
   if (peer == NULL)
-    return;
+    return TRUE;
 
   if (self->upgrade->status == 101 && !self->upgrade->is_stream &&
       !choir_http_wants_upgrade (message))
     {
       answer_plain_get (message, self->upgrade);
-      return;
+      return TRUE;
     }
 
   if (self->upgrade->status == 101)
@@ -245,16 +255,12 @@ answer (Handshake *handshake)
 
   if (self->upgrade->status != 101)
     {
-      *choir_hub_get_stats (self->server->gateway->hub)->rejected += 1;
-      choir_http_answer_upgrade (message, self->upgrade);
-      return;
+      refuse (self->server, message, self->upgrade);
+      return TRUE;
     }
 
   if (self->upgrade->is_stream)
-    {
-      choir_http_start_stream (self->server, peer, message, self->upgrade);
-      return;
-    }
+    return !choir_http_start_stream (self->server, peer, message, self->upgrade);
 
   accept_handshake (message, self->upgrade);
 
@@ -263,6 +269,8 @@ answer (Handshake *handshake)
   g_clear_object (&self->message);
   g_signal_connect_data (message, "wrote-informational", G_CALLBACK (wrote_informational_cb),
                          g_steal_pointer (&self), handshake_closure_free, 0);
+
+  return TRUE;
 }
 
 static void
@@ -278,9 +286,7 @@ decided_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
 
-  answer (self);
-  /* an event stream: the connection has been taken out of libsoup */
-  if (soup_server_message_get_status (message) != SOUP_STATUS_OK)
+  if (answer (self))
     soup_server_message_unpause (message);
 }
 

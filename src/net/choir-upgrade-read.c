@@ -6,6 +6,11 @@
 
 #include "choir-upgrade-private.h"
 
+#include "choir-close-code.h"
+#include "choir-event-id.h"
+#include "choir-event-log.h"
+#include "choir-session.h"
+
 #include <string.h>
 
 /**
@@ -36,6 +41,26 @@ choir_upgrade_dup_parameter (const char *query, const char *name)
     }
 
   return NULL;
+}
+
+/* What an EventSource sends by itself; a page that is loaded anew can't set the header. One that is
+ * none of ours is as good as none */
+static void
+read_last_event (ChoirUpgrade *self, const ChoirUpgradeRequest *request)
+{
+  g_autofree char *parameter = choir_upgrade_dup_parameter (request->query, "last_event_id");
+  const char *text = request->last_event_id != NULL ? request->last_event_id : parameter;
+  ChoirEventId id;
+
+  if (text == NULL || !choir_event_id_parse (&id, text))
+    return;
+
+  self->is_returning = TRUE;
+  self->seen = id.number;
+  g_free (self->resume_id);
+  self->resume_id = g_strdup (id.session_id);
+  if (self->positions != NULL)
+    choir_event_positions_parse (self->positions, id.positions);
 }
 
 /**
@@ -72,10 +97,37 @@ choir_upgrade_read_stream (ChoirUpgrade *self, const ChoirUpgradeRequest *reques
       return FALSE;
     }
 
-  /* a page that is loaded anew can't set the header */
-  self->last_event_id = request->last_event_id != NULL
-                          ? g_strdup (request->last_event_id)
-                          : choir_upgrade_dup_parameter (request->query, "last_event_id");
+  read_last_event (self, request);
 
   return TRUE;
+}
+
+/**
+ * choir_upgrade_settle_stream:
+ * @self: the upgrade of an event stream, by somebody known
+ * @gateway: the gateway
+ *
+ * A session of which not all that the client has missed is left can't be gone on with: rather it
+ * ends, and the client begins anew.
+ */
+void
+choir_upgrade_settle_stream (ChoirUpgrade *self, ChoirGateway *gateway)
+{
+  ChoirSession *lost;
+  ChoirEventLog *log;
+
+  if (!self->is_returning || self->claims == NULL)
+    return;
+
+  lost = choir_hub_find_by_id (gateway->hub, self->resume_id);
+  log = lost != NULL ? choir_event_log_find (lost) : NULL;
+  if (log == NULL ||
+      g_strcmp0 (choir_session_get_user_id (lost), choir_claims_get_user_id (self->claims)) != 0)
+    return;
+
+  if (choir_event_log_reaches (log, self->seen))
+    return;
+
+  choir_session_close (lost, CHOIR_CLOSE_NORMAL, "Its client has missed too much");
+  g_clear_pointer (&self->resume_id, g_free);
 }

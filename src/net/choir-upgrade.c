@@ -314,7 +314,6 @@ choir_upgrade_free (ChoirUpgrade *self)
   g_free (self->client_id);
   g_free (self->resume_id);
   g_free (self->token);
-  g_free (self->last_event_id);
   g_clear_pointer (&self->positions, choir_event_positions_free);
   g_clear_pointer (&self->claims, choir_claims_unref);
   g_free (self);
@@ -328,6 +327,7 @@ takes_over (ChoirUpgrade *self, ChoirGateway *gateway)
     .dialect = self->dialect,
     .user_id = choir_claims_get_user_id (self->claims),
     .session_id = self->resume_id,
+    .names_session = self->is_stream,
     .client_id = self->client_id,
     .default_channel = self->default_channel,
   };
@@ -387,6 +387,8 @@ conclude (ChoirUpgrade *self, ChoirGateway *gateway)
       return;
     }
 
+  if (self->is_stream)
+    choir_upgrade_settle_stream (self, gateway);
   if (check_capacity (self, gateway))
     self->status = 101;
 }

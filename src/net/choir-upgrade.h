@@ -56,12 +56,13 @@ struct _ChoirUpgrade
   char *client_id;                /* (owned) (nullable) */
   char *resume_id;                /* (owned) (nullable): the session the client says it had */
   char *token;                    /* (owned) (nullable): still to be verified */
-  char *last_event_id;            /* (owned) (nullable): of a stream */
+  guint64 seen;                   /* of a stream: the number of the last event, if is_returning */
   ChoirEventPositions *positions; /* (owned) (nullable): of a stream whose address names channels */
   ChoirAddress address;           /* the client's, if has_address */
   gboolean has_address;
   gboolean counted; /* the admission has counted it for @address */
   gboolean batching;
+  gboolean is_returning;      /* to a stream: it says which event was its last */
   gboolean is_stream;         /* server-sent events; 101 stands for the answer that opens them */
   gboolean is_websocket_path; /* FALSE: no WebSocket is served at this path */
 };

@@ -439,6 +439,41 @@ test_abort (Fixture *self, gconstpointer data)
   g_assert_cmpuint (self->received->len, ==, 0);
 }
 
+static void
+ignore_outbox (ChoirOutbox *outbox)
+{
+}
+
+/* What comes between the end of the connection and that of its session is not lost */
+static void
+test_last_moment (Fixture *self, gconstpointer data)
+{
+  static const ChoirOutboxFuncs funcs = { ignore_outbox, ignore_outbox };
+  ChoirOutbox into;
+
+  choir_outbox_init (&into, &funcs, &self->limits);
+  choir_connection_abort (self->connection);
+  choir_connection_send (self->connection, CHOIR_OPCODE_TEXT, (const guint8 *) "{}", 2);
+  g_assert_true (choir_link_take_unsent (CHOIR_LINK (self->connection), &into));
+  g_assert_cmpuint (into.n_frames, ==, 1);
+  choir_outbox_clear (&into);
+  iterate ();
+}
+
+/* A session can't go on without what was refused since its connection began to close */
+static void
+test_refused (Fixture *self, gconstpointer data)
+{
+  static const ChoirOutboxFuncs funcs = { ignore_outbox, ignore_outbox };
+  ChoirOutbox into;
+
+  choir_outbox_init (&into, &funcs, &self->limits);
+  choir_connection_close (self->connection, CHOIR_CLOSE_GOING_AWAY, NULL);
+  choir_connection_send (self->connection, CHOIR_OPCODE_TEXT, (const guint8 *) "{}", 2);
+  g_assert_false (choir_link_take_unsent (CHOIR_LINK (self->connection), &into));
+  choir_outbox_clear (&into);
+}
+
 /* One who holds on to it may still talk to it */
 static void
 test_held_on (Fixture *self, gconstpointer data)
@@ -875,6 +910,8 @@ main (int argc, char **argv)
   ADD ("end-of-stream-behind-much", test_end_of_stream_behind_much);
   ADD ("end-of-stream-while-paused", test_end_of_stream_while_paused);
   ADD ("abort", test_abort);
+  ADD ("last-moment", test_last_moment);
+  ADD ("refused", test_refused);
   ADD ("held-on", test_held_on);
   ADD ("faults", test_faults);
   ADD ("too-big", test_too_big);

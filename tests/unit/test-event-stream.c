@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include "choir-clock.h"
-#include "choir-event-stream.h"
+#include "choir-event-stream-private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,15 +34,22 @@ typedef struct
   int fd;
   guint close_code;
   guint n_left;
+  gboolean for_good;
   gboolean at_end;
 } Fixture;
 
 static void
-on_closed (ChoirEventStream *stream, guint close_code, gpointer user_data)
+on_closed (ChoirEventStream *stream,
+           ChoirSession *session,
+           guint close_code,
+           gboolean for_good,
+           gpointer user_data)
 {
   Fixture *self = user_data;
 
+  g_assert_null (session);
   self->close_code = close_code;
+  self->for_good = for_good;
   self->stream = NULL;
   self->outbox = NULL;
 }
@@ -135,7 +142,8 @@ set_up (Fixture *self, gconstpointer data)
     choir_event_stream_new (&self->profile, choir_transport_new_for_fd (pair[0]), &address, TRUE);
   self->outbox = choir_link_get_outbox (CHOIR_LINK (self->stream));
   g_assert_true (choir_event_stream_start (self->stream, head, on_closed, self));
-  choir_event_stream_open (self->stream, SESSION, self->log, FALSE);
+  choir_event_stream_open (self->stream,
+                           &(ChoirEventStreamOpening){ .session_id = SESSION, .log = self->log });
   expect (self, HEAD OPENED);
 }
 
@@ -214,6 +222,7 @@ test_close (Fixture *self, gconstpointer data)
   self->fd = -1;
   iterate ();
   g_assert_cmpuint (self->close_code, ==, 4002);
+  g_assert_true (self->for_good);
 }
 
 /* Those who are all sent away at once do not all return at once */
@@ -250,6 +259,7 @@ test_slow (Fixture *self, gconstpointer data)
   self->fd = -1;
   iterate ();
   g_assert_cmpuint (self->close_code, ==, 4008);
+  g_assert_false (self->for_good);
 }
 
 /* One who reads nothing at all is not waited for */
@@ -265,7 +275,7 @@ test_stuck (Fixture *self, gconstpointer data)
   g_assert_nonnull (self->stream);
   advance (self, 2 * SECOND);
   g_assert_null (self->stream);
-  g_assert_cmpuint (self->close_code, ==, 1006);
+  g_assert_cmpuint (self->close_code, ==, 4008);
 }
 
 /* A message that was cut off is not ended as if it was whole */
@@ -305,6 +315,44 @@ test_hang_up (Fixture *self, gconstpointer data)
   iterate ();
   g_assert_null (self->stream);
   g_assert_cmpuint (self->close_code, ==, 1006);
+}
+
+static void
+ignore (ChoirOutbox *outbox)
+{
+}
+
+/* What comes between the end of the connection and that of the session is not lost */
+static void
+test_last_moment (Fixture *self, gconstpointer data)
+{
+  static const ChoirOutboxFuncs funcs = { ignore, ignore };
+  ChoirOutbox into;
+
+  choir_outbox_init (&into, &funcs, &self->limits);
+  push (self, "{\"a\":1}");
+  choir_event_stream_die (self->stream);
+  push (self, "{\"b\":2}");
+  g_assert_true (choir_link_take_unsent (CHOIR_LINK (self->stream), &into));
+  g_assert_cmpuint (into.n_frames, ==, 2);
+  g_assert_cmpuint (self->outbox->n_frames, ==, 0);
+  choir_outbox_clear (&into);
+  iterate ();
+}
+
+/* And what was refused can't be given elsewhere */
+static void
+test_refused (Fixture *self, gconstpointer data)
+{
+  static const ChoirOutboxFuncs funcs = { ignore, ignore };
+  ChoirOutbox into;
+
+  choir_outbox_init (&into, &funcs, &self->limits);
+  choir_link_close (CHOIR_LINK (self->stream), 1000, NULL);
+  g_assert_true (choir_link_take_unsent (CHOIR_LINK (self->stream), &into));
+  push (self, "{}");
+  g_assert_false (choir_link_take_unsent (CHOIR_LINK (self->stream), &into));
+  choir_outbox_clear (&into);
 }
 
 /* What a client says here is not heard; one who goes on is let go */
@@ -367,6 +415,8 @@ main (int argc, char *argv[])
   ADD ("cut-off", test_cut_off);
   ADD ("keep-alive", test_keep_alive);
   ADD ("hang-up", test_hang_up);
+  ADD ("last-moment", test_last_moment);
+  ADD ("refused", test_refused);
   ADD ("chatter", test_chatter);
   ADD ("replay", test_replay);
 

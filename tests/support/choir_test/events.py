@@ -80,6 +80,7 @@ class EventStream:
     def __init__(self, daemon, target, headers=(), last_id=None, wrap=None, address=None, timeout=DEADLINE):
         self.daemon = daemon
         self.timeout = timeout
+        self._opening = (target, headers, wrap, address)
         self.last_id = last_id or ''
         self.retry = None
         self.n_comments = 0
@@ -182,6 +183,11 @@ class EventStream:
     def ask(self, value, type_, token=None):
         self.say(value, token)
         return self.wait(type_)
+
+    def again(self, last_id=None):
+        """As an EventSource comes back, whether the old connection is still there or not."""
+        target, headers, wrap, address = self._opening
+        return EventStream(self.daemon, target, headers, last_id or self.last_id, wrap, address, self.timeout)
 
     def drop(self):
         """Without a word."""
