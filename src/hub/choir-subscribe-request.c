@@ -303,6 +303,12 @@ settle_position (ChoirSubscribeRequest *self, ChoirSubscribeItem *item)
   goal.from = last;
   goal.until = first - 1;
   goal.limit = (guint) (first - 1 - last) + READ_AHEAD;
+  /* memory moves on that fast: all there is, then */
+  if (item->n_reads > 0)
+    {
+      goal.until = G_MAXUINT64;
+      goal.limit = G_MAXUINT;
+    }
 
   return !begin_read (self, item, &goal) && lose (self, item);
 }
