@@ -39,7 +39,7 @@ check_rate (ChoirHttpRequest *self)
   if (wait_us == 0)
     return TRUE;
 
-  choir_http_request_refuse (self, 429, CHOIR_ERROR_RATE_LIMITED, "Too many requests");
+  choir_http_request_refuse_rate (self, wait_us, "Too many requests");
 
   return FALSE;
 }

@@ -508,13 +508,16 @@ static gboolean
 check_rate (ChoirHttpRequest *request)
 {
   const char *user_id = choir_claims_get_user_id (request->claims);
+  gint64 wait_us = 0;
 
-  if (choir_http_request_is_back_end (request) ||
-      choir_rate_limiter_take (request->gateway->publish_rate, user_id,
-                               choir_clock_monotonic_us ()) == 0)
+  if (!choir_http_request_is_back_end (request))
+    wait_us = choir_rate_limiter_take (request->gateway->publish_rate, user_id,
+                                       choir_clock_monotonic_us ());
+
+  if (wait_us == 0)
     return TRUE;
 
-  choir_http_request_refuse (request, 429, CHOIR_ERROR_RATE_LIMITED, "Too many messages");
+  choir_http_request_refuse_rate (request, wait_us, "Too many messages");
 
   return FALSE;
 }

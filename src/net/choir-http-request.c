@@ -370,6 +370,24 @@ choir_http_request_refuse (ChoirHttpRequest *self,
 }
 
 /**
+ * choir_http_request_refuse_rate:
+ * @self: a request
+ * @wait_us: when one more would be taken
+ * @detail: of what there was too much
+ */
+void
+choir_http_request_refuse_rate (ChoirHttpRequest *self, gint64 wait_us, const char *detail)
+{
+  guint retry_after_s = (guint) MAX ((wait_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC, 1);
+
+  if (choir_http_request_is_gone (self))
+    return;
+
+  choir_http_answer_problem (self->message, 429, CHOIR_ERROR_RATE_LIMITED, detail, retry_after_s);
+  finish (self);
+}
+
+/**
  * choir_http_request_refuse_error:
  * @self: a request
  * @error: of the service's own domain, with a message fit for the client

@@ -115,6 +115,7 @@ void choir_http_request_refuse_with (ChoirHttpRequest *self,
                                      const char *detail,
                                      const GString *members);
 void choir_http_request_refuse_error (ChoirHttpRequest *self, const GError *error);
+void choir_http_request_refuse_rate (ChoirHttpRequest *self, gint64 wait_us, const char *detail);
 
 /* Or in pieces: whatever is added after begin() is the body, up to end() */
 gboolean choir_http_request_begin (ChoirHttpRequest *self, guint status, gsize n_bytes);

@@ -40,16 +40,6 @@ choir_http_get_tasks (ChoirHttpRequest *request)
   return table;
 }
 
-/* May do everything, for everybody */
-gboolean
-choir_http_is_back_end (const ChoirHttpRequest *request)
-{
-  const ChoirSettings *settings = choir_hub_get_settings (request->gateway->hub);
-
-  return choir_claims_has_role (request->claims, settings->service_role) ||
-         choir_claims_has_role (request->claims, "admin");
-}
-
 static gsize
 get_max_body (const ChoirHttpRequest *request)
 {
@@ -70,7 +60,7 @@ find_task (ChoirHttpRequest *request)
 
   task = choir_task_table_find (table, request->segments[0]);
   if (task != NULL &&
-      (choir_http_is_back_end (request) ||
+      (choir_http_request_is_back_end (request) ||
        g_strcmp0 (choir_task_get_user_id (task), choir_claims_get_user_id (request->claims)) == 0))
     return task;
 
@@ -232,7 +222,7 @@ check_channel (ChoirHttpRequest *request, const char *channel)
       return FALSE;
     }
 
-  return choir_http_is_back_end (request) || may_write (request, channel);
+  return choir_http_request_is_back_end (request) || may_write (request, channel);
 }
 
 /* For others, and about channels, only who may */
@@ -243,7 +233,7 @@ check_wanted (ChoirHttpRequest *request, Wanted *self)
   g_autofree char *status =
     self->status_id != NULL ? g_strconcat ("agent-status:", self->status_id, NULL) : NULL;
 
-  if (!choir_http_is_back_end (request) && g_strcmp0 (self->user_id, caller) != 0)
+  if (!choir_http_request_is_back_end (request) && g_strcmp0 (self->user_id, caller) != 0)
     {
       choir_http_request_refuse (request, 403, CHOIR_ERROR_PERMISSION_DENIED,
                                  "Only back ends may ask on behalf of others");
@@ -326,7 +316,7 @@ read_user (ChoirHttpRequest *request, ChoirTaskQuery *query)
   const char *caller = choir_claims_get_user_id (request->claims);
 
   query->user_id = choir_http_request_get_parameter (request, "user");
-  if (choir_http_is_back_end (request))
+  if (choir_http_request_is_back_end (request))
     return TRUE;
 
   if (query->user_id == NULL)

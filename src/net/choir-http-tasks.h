@@ -15,7 +15,6 @@ G_BEGIN_DECLS
 extern const ChoirHttpRoute choir_http_tasks_routes[];
 extern const guint choir_http_tasks_n_routes;
 ChoirTaskTable *choir_http_get_tasks (ChoirHttpRequest *request);
-gboolean choir_http_is_back_end (const ChoirHttpRequest *request);
 
 /* choir-http-tasks-body.c */
 gboolean choir_http_members_get_int (const ChoirJsonObject *object,

@@ -347,7 +347,7 @@ test_rate (Fixture *self, gconstpointer data)
       else
         {
           expect_problem (&answer, 429, "RATE_LIMIT_EXCEEDED");
-          expect_header (&answer, "Retry-After", "1");
+          expect_header (&answer, "Retry-After", "10");
         }
     }
 

@@ -241,6 +241,42 @@ test_once_failed (Fixture *self, gconstpointer data)
   }
 }
 
+/* Two at once: whoever comes second is not told what the first will be answered */
+static void
+test_once_at_once (Fixture *self, gconstpointer data)
+{
+  FakeLink *ann = join (self, CHOIR_DIALECT_CHOIR, "ann");
+  Call *calls[2];
+  guint n_done = 0;
+
+  subscribe (ann, "\"events\":[\"review.updated\"]");
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      GString *out = make_request ("POST", "/api/v1/reviews/7/updated", self->token,
+                                   JSON "Idempotency-Key: k\r\n");
+
+      add_body (out, "{}", 2);
+      calls[i] = call_new (self, out);
+      g_assert_cmpint (send (calls[i]->fd, out->str, out->len, MSG_NOSIGNAL), ==, (int) out->len);
+      calls[i]->sent = out->len;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_auto (Answer) answer = { 0 };
+
+      call_wait (calls[i]);
+      answer = read_answer (calls[i]);
+      n_done += answer.status == 200;
+      if (answer.status != 200)
+        expect_problem (&answer, 409, "CONFLICT");
+      call_free (calls[i]);
+    }
+  g_assert_cmpuint (n_done, >=, 1);
+  fake_link_expect (ann, "review.updated", NULL);
+  fake_link_expect_nothing (ann);
+  end (ann);
+}
+
 typedef struct
 {
   const char *path;
@@ -404,6 +440,7 @@ main (int argc, char **argv)
   ADD ("send", NULL, test_send);
   ADD ("once", "[protocol]\nheartbeat-interval=1h\nidle-timeout=2h\n", test_once);
   ADD ("once-failed", "[namespace event]\npersist=yes\n", test_once_failed);
+  ADD ("once-at-once", "[namespace event]\npersist=yes\n", test_once_at_once);
   ADD ("notices", NULL, test_notices);
   ADD ("named-users", NULL, test_named_users);
   ADD ("wrong-notices", NULL, test_wrong_notices);
