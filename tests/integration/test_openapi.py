@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from choir_test import DEADLINE, http_get
+from choir_test import DEADLINE, EventStream, http_get, sse_target
 from choir_test.openapi import DESCRIPTION, Api, Undescribed
 from library_client import join
 
@@ -118,6 +118,22 @@ def do_tasks(api):
     assert api.ask('pullTasks', {'kinds': ['*'], 'wait_ms': 0})['tasks'] == []
 
 
+def do_streams(api):
+    """A session as an event stream, and what is said in it."""
+    operation = DESCRIPTION.operations['openStream']
+    query = {'client_id': 'c', 'channels': 'chat:1', 'dialect': 'choir'}
+    operation.check_request({}, query, (), None, None)
+    stream = EventStream(api.daemon, sse_target(None, **query), [('Authorization', f'Bearer {api.token}')])
+    operation.check_answer(stream.response)
+    api.seen['openStream', stream.response.status] += 1
+    session = {'session_id': stream.session_id}
+    api.call('emulate', {'type': 'ping'}, query=session, expect=202)
+    api.call('emulate', '[{"type": "ping"}]', query=session, media='text/plain', expect=202)
+    assert [stream.wait('pong')['type'] for _ in range(2)] == ['pong', 'pong']
+    api.refuse('emulate', 404, 'NOT_FOUND', {'type': 'ping'}, query={'session_id': 'none'})
+    stream.drop()
+
+
 def do_service(api):
     """What needs no token."""
     for name in ('health', 'ready', 'metrics', 'discover'):
@@ -132,7 +148,7 @@ def exercised(shared_daemon):
     clients = [join(shared_daemon, token=shared_daemon.mint('ann')) for _ in range(2)]
     clients[0].send({'type': 'subscribe', 'payload': {'channels': ['chat:1']}})
     clients[0].wait_type('subscription.confirmed')
-    for do in (do_documents, do_channels, do_notices, do_tasks, do_connections, do_service):
+    for do in (do_documents, do_channels, do_notices, do_tasks, do_connections, do_streams, do_service):
         do(api)
     return dict(Api.seen)
 
@@ -149,7 +165,11 @@ def test_every_status_by_itself_is_answered(exercised):
     assert not described - set(exercised)
 
 
-@pytest.mark.parametrize('name', [name for name, operation in DESCRIPTION.operations.items() if not operation.is_open])
+# Those below /api/
+OPERATIONS = [name for name, operation in DESCRIPTION.operations.items() if operation.address.startswith('/api/')]
+
+
+@pytest.mark.parametrize('name', OPERATIONS)
 def test_who_is_refused(daemon, name):
     """Without a token, and with that of somebody who may nothing."""
     operation = DESCRIPTION.operations[name]
@@ -180,7 +200,7 @@ def test_other_methods_and_parameters(daemon, name):
     assert operation.method.lower() in response.tokens('allow')
     response = http_get(daemon.address, target, bearer, 'OPTIONS')
     assert response.status == 204
-    if not operation.is_open:
+    if name in OPERATIONS:
         response = http_get(daemon.address, f'{target}?surprise=1', bearer, operation.method)
         operation.check_answer(response)
         response.assert_problem(400)
@@ -203,7 +223,7 @@ def plain(address):
 def test_the_document_has_what_the_service_has():
     table = read_table()
     described = {(operation.method, plain(operation.address)): sorted(operation.query)
-                 for operation in DESCRIPTION.operations.values() if not operation.is_open}
+                 for operation in map(DESCRIPTION.operations.get, OPERATIONS)}
     assert len(table) > 20
     assert sorted(table) == sorted(described)
     assert table == described

@@ -80,9 +80,9 @@ report('addresses whose variables are described', operations.length, operations.
 }).map(({ name }) => name));
 report('operations that say what goes wrong', operations.length,
   operations.filter(({ responses }) => !('4XX' in responses)).map(({ name }) => name));
-report('operations below /api/ with a token', operations.length, operations.filter(({ address, security }) => {
+report('operations of the API and of sessions with a token', operations.length, operations.filter(({ address, security }) => {
   const isOpen = security?.length === 0;
-  return isOpen === address.startsWith('/api/');
+  return isOpen === /^\/(api\/|sse$|emulation$)/.test(address);
 }).map(({ name }) => name));
 
 console.log(`1..${number}`);
