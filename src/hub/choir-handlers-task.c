@@ -252,6 +252,33 @@ requested (ChoirTask *task, gboolean duplicate, const GError *error, gpointer us
   choir_later_send (later, "task.accepted", payload);
 }
 
+/* What a contract's own request can't do without */
+static gboolean
+check_contract (ChoirSession *session, const ChoirEnvelope *message)
+{
+  static const struct
+  {
+    const char *type;
+    const char *member;
+  } rows[] = {
+    { "optimization_request", "message" },
+    { "upload.cancel", "upload_id" },
+  };
+  ChoirJsonValue value;
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    if (choir_slice_equals (message->external_type, rows[i].type) &&
+        (!choir_json_slice_get (message->payload, rows[i].member, &value) ||
+         value.kind != CHOIR_JSON_STRING))
+      {
+        choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
+                              "Field \"%s\" must be a string", rows[i].member);
+        return FALSE;
+      }
+
+  return TRUE;
+}
+
 /* task.request {kind, channel?, session?, timeout_ms?, idempotency_key?, ...} -> task.accepted */
 static void
 handle_request (ChoirSession *session, const ChoirEnvelope *message)
@@ -266,6 +293,9 @@ handle_request (ChoirSession *session, const ChoirEnvelope *message)
   g_autofree char *status_id = NULL;
   ChoirTaskRequest request;
   gint64 timeout_us = 0;
+
+  if (!check_contract (session, message))
+    return;
 
   if (kind == NULL)
     {

@@ -419,17 +419,6 @@ def test_chat(daemon, fresh):
     CHOIR.error(ask(stranger, 'chat.typing', {'channel': room}), 'NOT_SUBSCRIBED')
 
 
-# What is not there yet
-
-@pytest.mark.parametrize('type_', ['task.request', 'task.cancel', 'task.pull', 'chat.chunk'])
-def test_unavailable(daemon, user, type_):
-    client = join(daemon, token=daemon.mint(user))
-    answer = ask(client, type_, {'kind': 'x'}, id='q')
-    body = CHOIR.error(answer, 'UNAVAILABLE')
-    assert body['original_type'] == type_ and body['recoverable'] is True and answer['correlation_id'] == 'q'
-    client.check_alive()
-
-
 # Errors
 
 @pytest.mark.parametrize('text,code,contains', [

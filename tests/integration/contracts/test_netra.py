@@ -15,8 +15,6 @@ from library_client import closed_with, join
 
 NETRA = DIALECTS['netra']
 FAILED = (4000, 'Authentication failed')
-# What waits for tasks to exist is answered so; netra has no code of its own for it
-UNAVAILABLE = 'PROCESSING_ERROR'
 
 
 def url(token):
@@ -200,14 +198,19 @@ def test_events_are_notifications(daemon, fresh):
     assert notification['data'] == {'event': 'system.notification', 'message': 'tea', 'level': 'info'}
 
 
-@pytest.mark.parametrize('type_', ['optimization_request', 'stop_processing'])
-def test_what_waits_for_tasks(daemon, user, type_):
+def test_an_optimization_request_needs_a_message(daemon, user):
     client = join(daemon, 'netra', daemon.mint(user))
-    error = ask(client, type_, {'message': 'faster', 'workload_id': 'w'}, id='o1')
-    body = NETRA.error(error, UNAVAILABLE)
+    error = ask(client, 'optimization_request', {'workload_id': 'w'}, id='o1')
+    assert NETRA.error(error, 'VALIDATION_ERROR')['original_message'] == 'optimization_request'
     assert error['correlation_id'] == 'o1'
-    assert body['original_message'] == type_
     client.check_alive()
+
+
+def test_nothing_to_stop(daemon, user):
+    client = join(daemon, 'netra', daemon.mint(user))
+    status = NETRA.envelope(ask(client, 'stop_processing', {}, id='s1'))
+    assert status['type'] == 'status' and status['data'] == {'status': 'cancelled', 'task_ids': []}
+    assert status['correlation_id'] == 's1'
 
 
 @pytest.mark.parametrize('type_', ['bogus', 'publish', 'document.open', 'agent_update', 'PING', 'task.request'])

@@ -290,12 +290,11 @@ def test_user_message(daemon, fresh, where):
     assert got['user_message']['payload']['content'] == 'hi'
 
 
-def test_what_waits_for_tasks(daemon, user):
+def test_a_request_is_taken_on(daemon, user):
     client = join(daemon, 'netra-spec', daemon.mint(user))
-    answer = ask(client, 'agent_request', {'prompt': 'think'}, correlation_id='a1')
-    body = SPEC.error(answer, 'UNAVAILABLE')
-    assert answer['correlation_id'] == 'a1' and body['recoverable'] is True
-    client.check_alive()
+    answer = SPEC.envelope(ask(client, 'agent_request', {'prompt': 'think'}, correlation_id='a1'))
+    assert answer['type'] == 'task.accepted' and answer['correlation_id'] == 'a1'
+    assert answer['payload']['kind'] == 'agent' and answer['payload']['state'] == 'queued'
 
 
 @pytest.mark.parametrize('text,code,contains', [

@@ -184,10 +184,11 @@ def test_back_ends_reach_a_user_and_all(daemon, fresh):
     assert of_bob.recv()['type'] == 'system.notification'
 
 
-def test_upload_cancel_waits_for_tasks(daemon, user):
+def test_upload_cancel_without_anybody_to_do_it(daemon, user):
     client = join(daemon, 'reviewpoint', daemon.mint(user))
     body = RP.error(ask(client, 'upload.cancel', {'upload_id': 'u1'}), 'UNAVAILABLE')
     assert set(body) == {'code', 'message'}
+    RP.error(ask(client, 'upload.cancel', {}), 'VALIDATION_ERROR')
     client.check_alive()
 
 

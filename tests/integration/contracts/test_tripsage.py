@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright © the Choir contributors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Contract E, `tripsage`: what of it does not need tasks or streamed messages."""
+"""Contract E, `tripsage`: chat and agent status."""
 
 import uuid
 
