@@ -20,8 +20,10 @@
  * byte limit.
  */
 
-/* While the session waits for something a client may go on talking, but not for ever */
-#define HELD_WHILE_WAITING 32
+/* While a token is verified, or while channels are joined, a client may go on talking, but not for
+ * ever */
+#define HELD_WHILE_VERIFYING 32
+#define HELD_WHILE_JOINING 256
 /* Of the past, under way at a time: each may hold megabytes */
 #define READS_MAX 2
 
@@ -117,8 +119,10 @@ hold (ChoirSession *self, const char *text, gsize len)
   guint max = choir_session_get_settings (self)->burst_queue;
   ChoirHeldMessage *held;
 
-  if (is_waiting (self))
-    max = MAX (max, HELD_WHILE_WAITING);
+  if (self->flags & CHOIR_SESSION_VERIFYING)
+    max = MAX (max, HELD_WHILE_VERIFYING);
+  else if (is_waiting (self))
+    max = MAX (max, HELD_WHILE_JOINING);
 
   if (extra->held.length >= max ||
       extra->held_bytes + len > choir_hub_get_settings (self->hub)->outbox.max_bytes)

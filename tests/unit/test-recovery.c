@@ -366,7 +366,7 @@ test_held_is_bounded (Fixture *self, gconstpointer data)
 
   slow_store_hold (self->store);
   fake_link_ask (link, "subscribe", "{\"channels\":[\"chat:1\"]}");
-  for (guint i = 0; i < 32; i++)
+  for (guint i = 0; i < 256; i++)
     fake_link_say (link, "{\"type\":\"ping\"}");
   fake_link_expect_nothing (link);
   fake_link_say (link, "{\"type\":\"ping\"}");
@@ -374,7 +374,7 @@ test_held_is_bounded (Fixture *self, gconstpointer data)
   slow_store_release_all (self->store);
   fake_hub_iterate ();
   fake_link_expect (link, "subscription.confirmed", "correlation_id", "q", NULL);
-  for (guint i = 0; i < 32; i++)
+  for (guint i = 0; i < 256; i++)
     fake_link_expect (link, "pong", NULL);
   fake_link_expect_nothing (link);
 }
