@@ -5,9 +5,10 @@
 # CPU time per message beside the least a server can do, and beside other servers:
 #   sh tests/load/run.sh [quick]
 # quick takes at most five minutes. The servers compared with that can't be installed are left out.
-# Two other figures, each in a minute:
+# Three other figures, each in a minute:
 #   sh tests/load/run.sh hold        10,000 connections, a broadcast, a graceful end
 #   sh tests/load/run.sh hostile     what attackers cost everybody else
+#   sh tests/load/run.sh recovery    what it costs to give a client what it has missed
 # And documents, beside ShareDB, in some ten minutes (two with quick):
 #   sh tests/load/run.sh documents [quick] [durable|paced|big|opening|memory ...]
 
@@ -32,7 +33,7 @@ ensure_peers () {
 }
 
 case ${1-} in
-hold | hostile)
+hold | hostile | recovery)
   ensure_packages python3-jwt python3-cryptography
   echo "Building $build"
   CC=gcc sh "$here/build.sh" "$build"
