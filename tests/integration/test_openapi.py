@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from choir_test import DEADLINE, EventStream, http_get, sse_target
+from choir_test import DEADLINE, Deadline, EventStream, http_get, sse_target
 from choir_test.openapi import DESCRIPTION, Api, Undescribed
 from library_client import join
 
@@ -131,7 +131,15 @@ def do_streams(api):
     api.call('emulate', '[{"type": "ping"}]', query=session, media='text/plain', expect=202)
     assert [stream.wait('pong')['type'] for _ in range(2)] == ['pong', 'pong']
     api.refuse('emulate', 404, 'NOT_FOUND', {'type': 'ping'}, query={'session_id': 'none'})
+    # sent away, and so not to come back, once the service has seen that it is gone
+    api.ask('closeConnectionsOfUser', path={'user_id': stream.passed[0]['payload']['user_id']})
+    assert stream.wait_close()['code'] == 4002
     stream.drop()
+    deadline = Deadline(DEADLINE)
+    while (back := stream.again().response).status != 204:
+        assert not deadline.passed()
+    operation.check_answer(back)
+    api.seen['openStream', 204] += 1
 
 
 def do_service(api):
