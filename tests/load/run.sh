@@ -9,6 +9,8 @@
 #   sh tests/load/run.sh hold        10,000 connections, a broadcast, a graceful end
 #   sh tests/load/run.sh hostile     what attackers cost everybody else
 #   sh tests/load/run.sh recovery    what it costs to give a client what it has missed
+# What it costs to keep messages in the store, in some three minutes (one with quick):
+#   sh tests/load/run.sh persist [quick]
 # And documents, beside ShareDB, in some ten minutes (two with quick):
 #   sh tests/load/run.sh documents [quick] [durable|paced|big|opening|memory ...]
 
@@ -41,6 +43,12 @@ hold | hostile | recovery)
   shift
   [ "$test" = hold ] && set -- "$build/tests/load/choir-hold" "$@"
   exec /usr/bin/python3 "$here/$test.py" "$build/src/daemon/choird" "$@"
+  ;;
+persist)
+  shift
+  echo "Building $build"
+  CC=gcc sh "$here/build.sh" "$build"
+  exec /usr/bin/python3 "$here/persist.py" "$build" "$@"
   ;;
 documents)
   shift

@@ -103,8 +103,9 @@ class State:
         self.config = os.path.join(self.path, "choir.conf")
         with open(os.open(self.key, os.O_CREAT | os.O_WRONLY, 0o600), "w") as key:
             key.write(secrets.token_hex(32))
-        with open(self.config, "w", encoding="utf-8"):
-            pass
+        # what the generators publish to is compared with what other servers do
+        with open(self.config, "w", encoding="utf-8") as config:
+            config.write("[namespace chat]\npersist=no\n")
 
     def remove(self):
         shutil.rmtree(self.path, ignore_errors=True)
