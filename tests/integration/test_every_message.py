@@ -180,6 +180,56 @@ def tell(daemon, room):
         service.say('publish', {'channel': channel, 'type': type_, 'payload': {'content': 'x', 'progress': 4}}, 'publish.ok')
 
 
+def by_hand(daemon):
+    """What a worker says, and is told; its requester in the protocol's own words."""
+    client = Recorder(daemon, 'choir', 'asker')
+    worker = Recorder(daemon, 'choir', 'worker', roles=['worker'])
+    worker.say('task.pull', {'kinds': ['by-hand'], 'slots': 5}, 'task.pulling')
+    done, failed, released = (assigned(worker, client, 'by-hand') for _ in range(3))
+    for type_ in ('task.started', 'task.thinking', 'task.progress', 'task.tool'):
+        worker.say(type_, {'task_id': done, 'progress': 1})
+    worker.say('task.chunk', {'task_id': done, 'content': 'The ans'})
+    worker.say('task.heartbeat', answer='task.leased')
+    client.say('task.status', answer='task.state')
+    worker.say('task.completed', {'task_id': done, 'result': 42}, 'task.settled')
+    worker.say('task.failed', {'task_id': failed, 'message': 'no idea'}, 'task.settled')
+    worker.say('task.release', {'task_id': released}, 'task.settled')
+    worker.say('task.pull', {'kinds': ['by-hand'], 'slots': 5}, 'task.assigned')
+    client.say('task.cancel', {'task_id': released}, 'task.cancelled')
+    worker.hear('task.cancel')
+    client.hear('task.started', 'task.thinking', 'task.progress', 'task.tool', 'task.chunk', 'task.completed', 'task.failed')
+
+
+def assigned(worker, client, kind, type_='task.request', **more):
+    """A task that the worker has got, whatever the requester's contract; its id."""
+    client.send({'type': type_, client.dialect.payload_key: {'kind': kind, **more}})
+    return worker.wait_for(lambda message: message['type'] == 'task.assigned' and message['payload']['kind'] == kind)['payload']['task_id']
+
+
+def agents(daemon, clients):
+    """The same for those who speak another contract."""
+    worker = Recorder(daemon, 'choir', 'worker', roles=['worker'])
+    worker.say('task.pull', {'kinds': ['optimization', 'agent', 'upload.cancel', 'trip'], 'slots': 9}, 'task.pulling')
+    netra, spec, reviewpoint, tripsage = (next(client for client in clients if client.dialect.name == name)
+                                          for name in ('netra', 'netra-spec', 'reviewpoint', 'tripsage'))
+    task = assigned(worker, netra, 'optimization', 'optimization_request', message='faster')
+    worker.say('task.progress', {'task_id': task, 'progress': 40, 'message': 'looking'})
+    worker.say('task.completed', {'task_id': task, 'result': 'fast'}, 'task.settled')
+    netra.hear('agent_update', 'agent_result')
+    netra.say('stop_processing', answer='status')
+    task = assigned(worker, spec, 'agent', 'agent_request')
+    for type_ in ('task.started', 'task.thinking', 'task.tool'):
+        worker.say(type_, {'task_id': task})
+    worker.say('task.chunk', {'task_id': task, 'content': 'The ans'})
+    worker.say('task.completed', {'task_id': task}, 'task.settled')
+    spec.hear('task.accepted', 'agent_started', 'agent_thinking', 'tool_executing', 'partial_result', 'agent_completed')
+    spec.say('task.cancel', {}, 'agent_completed')
+    assigned(worker, reviewpoint, 'upload.cancel', 'upload.cancel', upload_id='u1')
+    reviewpoint.hear('task.accepted')
+    assigned(worker, tripsage, 'trip')
+    tripsage.say('task.cancel', answer='agent_status_update')
+
+
 def test_every_message(daemon, fresh):
     name = fresh('every')
     room = f'chat:{name}'
@@ -187,6 +237,8 @@ def test_every_message(daemon, fresh):
     choir_document(daemon, name)
     here.append(jddb(daemon, name + '-jddb'))
     tell(daemon, room)
+    by_hand(daemon)
+    agents(daemon, here)
     for client in here:
         client.check_alive()
         if client.dialect.name in ('choir', 'netra', 'netra-spec', 'reviewpoint'):
