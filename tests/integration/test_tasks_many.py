@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 
-from choir_test import DEADLINE, Daemon, Deadline, EndOfStream, http_get
+from choir_test import Daemon, EndOfStream, http_get, scaled
 from library_client import join
 from worker_process import C, PYTHON, WorkerProcess
 
@@ -27,6 +27,9 @@ SETTINGS = {
     'session.resume-window': '1s',
 }
 
+# Longer than any step takes on a machine that is busy with other tests
+STILL = scaled(60)
+
 ENDS = ('task.completed', 'task.failed', 'task.cancelled')
 
 
@@ -43,8 +46,10 @@ class Progress:
             self._changed.notify_all()
 
     def wait(self, n):
+        """Until `n` have ended; it may take long, but not stand still."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._n >= n, 2 * DEADLINE), f'{self._n} of {n} tasks have ended'
+            while self._n < n:
+                assert self._changed.wait(STILL), f'{self._n} of {n} tasks have ended'
 
 
 class Requester(threading.Thread):
@@ -67,10 +72,10 @@ class Requester(threading.Thread):
             self.failure = error
 
     def _converse(self):
-        assert self._run.is_up.wait(2 * DEADLINE)
+        assert self._run.is_up.wait(STILL)
         daemon = self._run.daemon
         try:
-            client = join(daemon, token=daemon.mint(self.user))
+            client = join(daemon, token=daemon.mint(self.user), timeout=STILL)
             # what was not accepted may have been stored all the same
             for key in self._asked - set(self.accepted):
                 self._ask(client, key)
@@ -85,7 +90,7 @@ class Requester(threading.Thread):
     def _ask(self, client, key):
         self._asked.add(key)
         client.send({'type': 'task.request', 'correlation_id': key, 'payload': {
-            'kind': 'count-words', 'idempotency_key': key, 'text': f'{key} again {key}', 'pause_ms': 20}})
+            'kind': 'count-words', 'idempotency_key': key, 'text': f'{key} again', 'pause_ms': 20}})
 
     def _note(self, message):
         type_, payload = message['type'], message['payload']
@@ -148,9 +153,9 @@ def test_each_of_a_thousand_tasks_ends_once(tmp_path):
     run.kill_daemon()
     run.progress.wait(N_TASKS * 3 // 5)
     run.workers[1].kill()
-    deadline = Deadline(2 * DEADLINE)
+    run.progress.wait(N_TASKS)
     for requester in run.requesters:
-        requester.join(deadline.left())
+        requester.join(STILL)
         assert requester.failure is None, requester.failure
         assert not requester.is_alive(), (len(requester.accepted), len(requester.ends))
 
@@ -188,5 +193,5 @@ def check_task(key, ends, state):
             # it was with too many that died
             assert payload['code'] == 'WORKER_LOST' and payload['message']
         else:
-            assert payload['result']['words'] == 3 and payload['result']['distinct'] == 2, json.dumps(ends)
+            assert payload['result']['words'] == 2 and payload['result']['distinct'] == 2, json.dumps(ends)
             assert payload['attempt'] == first['payload']['attempt']
