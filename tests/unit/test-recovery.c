@@ -171,6 +171,66 @@ test_ends_meanwhile (Fixture *self, gconstpointer data)
   g_assert_null (choir_hub_find_channel (self->hub->hub, "chat:never"));
 }
 
+/* And with the last session the hub */
+static void
+test_hub_goes (Fixture *self, gconstpointer data)
+{
+  g_autoptr (FakeLink) link = fake_link_join (self->hub, "alice");
+
+  say (self, "chat:1", 60);
+  slow_store_hold (self->store);
+  resume (link, "chat:1", get_channel (self, "chat:1")->epoch, 10);
+  fake_hub_iterate ();
+  g_assert_cmpuint (slow_store_get_n_held (self->store), ==, 1);
+  fake_link_end (link, 1000);
+  recovery_fixture_restart (self, RECOVERY_SETTINGS RECOVERY_USUAL);
+  slow_store_release_all (self->store);
+  fake_hub_iterate ();
+}
+
+/* While one channel is read, another one whose turn is over moves on */
+static void
+test_said_elsewhere (Fixture *self, gconstpointer data)
+{
+  g_autoptr (FakeLink) link = fake_link_join (self->hub, "alice");
+  const char *channels[] = { "chat:1", "chat:2" };
+  g_autofree char *json = NULL;
+  g_autoptr (JsonNode) root = NULL;
+  JsonArray *rows;
+
+  say (self, "chat:1", 60);
+  say (self, "chat:2", 60);
+  slow_store_hold (self->store);
+  fake_link_say (link,
+                 "{\"type\":\"subscribe\",\"payload\":{\"channels\":["
+                 "{\"channel\":\"chat:1\",\"epoch\":\"%s\",\"offset\":40},"
+                 "{\"channel\":\"chat:2\",\"epoch\":\"%s\",\"offset\":40}]}}",
+                 get_channel (self, "chat:1")->epoch, get_channel (self, "chat:2")->epoch);
+  fake_hub_iterate ();
+  slow_store_release (self->store);
+  fake_hub_iterate ();
+  g_assert_cmpuint (slow_store_get_n_held (self->store), ==, 1);
+  say (self, "chat:1", 30);
+  slow_store_release_all (self->store);
+  fake_hub_iterate ();
+
+  json = fake_link_take (link);
+  g_assert_nonnull (json);
+  root = json_from_string (json, NULL);
+  rows = json_object_get_array_member (
+    json_object_get_object_member (json_node_get_object (root), "payload"), "channels");
+  for (guint i = 0; i < G_N_ELEMENTS (channels); i++)
+    {
+      JsonObject *row = json_array_get_object_element (rows, i);
+      g_autofree char *offsets = read_offsets (json_object_get_array_member (row, "messages"));
+
+      g_assert_cmpstr (json_object_get_string_member (row, "channel"), ==, channels[i]);
+      g_assert_cmpstr (offsets, ==, i == 0 ? "41-90" : "41-60");
+      g_assert_true (json_object_get_boolean_member (row, "recovered"));
+    }
+  fake_link_expect_nothing (link);
+}
+
 /* One that is told to go gets nothing more */
 static void
 test_closed_meanwhile (Fixture *self, gconstpointer data)
@@ -393,6 +453,8 @@ main (int argc, char **argv)
   ADD ("said-meanwhile", test_said_meanwhile, NULL);
   ADD ("never-ending", test_never_ending, NULL);
   ADD ("ends-meanwhile", test_ends_meanwhile, NULL);
+  ADD ("hub-goes", test_hub_goes, NULL);
+  ADD ("said-elsewhere", test_said_elsewhere, NULL);
   ADD ("closed-meanwhile", test_closed_meanwhile, NULL);
   ADD ("forbidden-meanwhile", test_forbidden_meanwhile, NULL);
   ADD ("store-fails", test_store_fails, NULL);
