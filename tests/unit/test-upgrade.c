@@ -157,6 +157,68 @@ test_dialects (Fixture *self, gconstpointer data)
   run_rows (self, rows, G_N_ELEMENTS (rows));
 }
 
+/* Below /sse is what is below /ws; and it is always refused by a status */
+static void
+test_streams (Fixture *self, gconstpointer data)
+{
+  static const Row rows[] = {
+    { "/sse", "token=%T", NULL, NULL, 101, 0, CHOIR, NULL, NULL },
+    { "/sse/", "token=%T", NULL, NULL, 101, 0, CHOIR, NULL, NULL },
+    { "/sse", "token=%A&dialect=netra", NULL, NULL, 101, 0, NETRA, NULL, NULL },
+    { "/sse/%T", NULL, NULL, NULL, 101, 0, REVIEW, NULL, NULL },
+    { "/sse/document/1", "token=%T", NULL, NULL, 101, 0, JDDB, "document:1", NULL },
+    { "/sse/document/2", "token=%T", NULL, NULL, 403, 0, JDDB, "document:2", "Unauthorized" },
+    { "/sse/chat/abc", "token=%T", NULL, NULL, 101, 0, TRIP, "chat:abc", NULL },
+    { "/sse/config", NULL, NULL, NULL, 404, 0, -1, NULL, NULL },
+    { "/ssex", "token=%T", NULL, NULL, 404, 0, -1, NULL, NULL },
+    { "/sse", NULL, NULL, NULL, 401, 0, CHOIR, NULL, "Missing authentication" },
+    { "/sse", "dialect=tripsage", NULL, NULL, 401, 0, TRIP, NULL, "Missing authentication" },
+    { "/sse", "dialect=netra&token=bad", NULL, NULL, 401, 0, NETRA, NULL, NULL },
+    { "/sse/document/1", "token=%E", NULL, NULL, 401, 0, JDDB, "document:1", "Token expired" },
+    { "/sse", "token=%T&dialect=choir-cbor", NULL, NULL, 406, 0, CBOR, NULL, NULL },
+    { "/sse", "token=%T&channels=chat:1,chat:2", NULL, NULL, 101, 0, CHOIR, NULL, NULL },
+    { "/sse", "token=%T&channels=", NULL, NULL, 101, 0, CHOIR, NULL, NULL },
+    { "/sse", "token=%T&channels=a%20b", NULL, NULL, 400, 0, CHOIR, NULL, NULL },
+    { "/sse", "token=%T&channels=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", NULL, NULL, 400, 0,
+      CHOIR, NULL, NULL },
+    { "/sse", "token=%T&channels=chat:1&dialect=jddb", NULL, NULL, 400, 0, JDDB, NULL, NULL },
+  };
+
+  run_rows (self, rows, G_N_ELEMENTS (rows));
+}
+
+/* The header is the browser's; what is no id is none */
+static void
+test_last_event (Fixture *self, gconstpointer data)
+{
+  ChoirUpgradeRequest request = {
+    .path = "/sse",
+    .query = "session_id=named&last_event_id=0f0e0d0c-0b0a-4908-8706-050403020100.5",
+    .last_event_id = "1f0e0d0c-0b0a-4908-8706-050403020100.7;-",
+  };
+  g_autoptr (ChoirUpgrade) header = choir_upgrade_new (self->gateway, &request);
+  g_autoptr (ChoirUpgrade) query = NULL, garbage = NULL, websocket = NULL;
+
+  g_assert_true (header->is_stream && header->is_returning);
+  g_assert_cmpstr (header->resume_id, ==, "1f0e0d0c-0b0a-4908-8706-050403020100");
+  g_assert_cmpuint (header->seen, ==, 7);
+
+  request.last_event_id = NULL;
+  query = choir_upgrade_new (self->gateway, &request);
+  g_assert_true (query->is_returning);
+  g_assert_cmpstr (query->resume_id, ==, "0f0e0d0c-0b0a-4908-8706-050403020100");
+  g_assert_cmpuint (query->seen, ==, 5);
+
+  request.last_event_id = "garbage";
+  garbage = choir_upgrade_new (self->gateway, &request);
+  g_assert_false (garbage->is_returning);
+  g_assert_cmpstr (garbage->resume_id, ==, "named");
+
+  request.path = "/ws";
+  websocket = choir_upgrade_new (self->gateway, &request);
+  g_assert_false (websocket->is_stream || websocket->is_returning);
+}
+
 static void
 test_tokens (Fixture *self, gconstpointer data)
 {
@@ -395,6 +457,8 @@ main (int argc, char **argv)
 #define ADD(name, settings, func)                                                                  \
   g_test_add ("/upgrade/" name, Fixture, settings, set_up, func, tear_down)
   ADD ("dialects", NULL, test_dialects);
+  ADD ("streams", NULL, test_streams);
+  ADD ("last-event", NULL, test_last_event);
   ADD ("tokens", NULL, test_tokens);
   ADD ("guests", "[auth]\nrequire-auth=no\n", test_guests);
   ADD ("origin", NULL, test_origin);
