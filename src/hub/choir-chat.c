@@ -296,7 +296,8 @@ find_room (ChoirHub *hub, const ChoirChannel *channel)
  * choir_chat_streams_append:
  * @hub: a hub
  * @channel: a channel
- * @session: who is told of it, in this very turn: what comes later, comes as it happens
+ * @session: (nullable): who is told of it, in this very turn: what comes later, comes as it
+ * happens; %NULL: one who hears nothing later
  * @out: an object under construction: gets `streams`, if there are any
  *
  * Says what has been streamed so far, in an answer to one whose contract knows offsets; others get
@@ -309,12 +310,13 @@ choir_chat_streams_append (ChoirHub *hub,
                            ChoirSession *session,
                            GString *out)
 {
-  const ChoirDialectTable *table = choir_dialect_get_table (choir_session_get_dialect (session));
+  gboolean knows_offsets =
+    session == NULL || choir_dialect_get_table (choir_session_get_dialect (session))->with_channel;
   /* besides the messages, which may take a quarter */
   gsize budget = choir_hub_get_settings (hub)->outbox.max_bytes / 2;
   GQueue *room = find_room (hub, channel);
 
-  if (room == NULL || !table->with_channel)
+  if (room == NULL || !knows_offsets)
     return;
 
   choir_payload_add_key (out, "streams");

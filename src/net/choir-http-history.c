@@ -7,6 +7,7 @@
 #include "choir-http-messages.h"
 
 #include "choir-channel-history.h"
+#include "choir-chat.h"
 #include "choir-payload.h"
 
 #include <string.h>
@@ -16,13 +17,14 @@
 
 /* (transfer full): the page, without the brace at its end */
 static GString *
-write_page (const ChoirHistoryPage *page)
+write_page (ChoirHub *hub, const ChoirHistoryPage *page)
 {
   const ChoirDialect *dialect = choir_dialect_get (CHOIR_DIALECT_CHOIR);
   GString *body = g_string_new (NULL);
 
   choir_payload_open (body);
   choir_channel_append_state (body, NULL, page->channel);
+  choir_chat_streams_append (hub, page->channel, NULL, body);
   choir_payload_add_key (body, "messages");
   g_string_append_c (body, '[');
   for (guint i = 0; i < page->n_messages; i++)
@@ -53,7 +55,7 @@ dup_etag (const ChoirHistoryPage *page, const GString *body)
 static void
 answer_page (ChoirHttpRequest *request, const ChoirHistoryPage *page)
 {
-  g_autoptr (GString) body = write_page (page);
+  g_autoptr (GString) body = write_page (request->gateway->hub, page);
   g_autofree char *etag = dup_etag (page, body);
   const char *etags = choir_http_request_get_header (request, "If-None-Match");
   gboolean has_same =

@@ -110,6 +110,28 @@ def test_pages_of_history_meet(daemon, api, fresh):
     assert backwards == forwards[::-1]
 
 
+def test_what_is_being_streamed(daemon, api, user, fresh):
+    """Its text so far is there, with an entity tag of its own, until it is a message."""
+    room = f'chat:{fresh("room")}'
+    client = subscribe(daemon, user, [room])
+    client.send({'type': 'chat.chunk', 'payload': {'channel': room, 'message_id': 'm', 'content': 'One'}})
+    client.wait_type('chat.chunk')
+    tags = []
+    for text in ('One', 'One two'):
+        answer = api.call('getHistory', path={'channel': room}, headers=[('If-None-Match', ', '.join(tags))] if tags else [])
+        page = answer.json()
+        assert page['offset'] == 0 and page['messages'] == []
+        assert [(stream['message_id'], stream['content'], stream['user_id']) for stream in page['streams']] == [('m', text, user)]
+        tags.append(answer.get('etag'))
+        client.send({'type': 'chat.chunk', 'payload': {'channel': room, 'message_id': 'm', 'content': ' two'}})
+        client.wait_type('chat.chunk')
+    client.send({'type': 'chat.chunk', 'payload': {'channel': room, 'message_id': 'm', 'content': '', 'complete': True}})
+    client.wait_type('publish.ok')
+    page = api.ask('getHistory', path={'channel': room})
+    assert 'streams' not in page and page['messages'][0]['payload']['content'] == 'One two two'
+    client.close()
+
+
 # Twice, and at once
 
 @pytest.mark.parametrize('namespace', ['news', 'chat'])
