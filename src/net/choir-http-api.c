@@ -16,7 +16,7 @@ struct _ChoirHttpApi
   ChoirHttpServer *server; /* borrowed */
   GHashTable *requests;    /* (element-type ChoirHttpRequest): all that have a message */
   guint n_admitted;
-  guint n_waiting;
+  gint64 *n_waiting;                 /* a gauge */
   gsize n_bytes;                     /* of bodies, in and out */
   ChoirHttpIdempotency *idempotency; /* (owned) */
   gint64 started_us;                 /* monotonic */
@@ -34,6 +34,10 @@ choir_http_api_new (ChoirHttpServer *server)
   ChoirHttpApi *self = g_new0 (ChoirHttpApi, 1);
 
   self->server = server;
+  self->n_waiting = choir_counter_family_get_cell (
+    choir_counters_add (server->gateway->counters, CHOIR_GAUGE, "choir_api_waiting", NULL,
+                        "Requests to the API that wait for something to happen", NULL),
+    NULL);
   self->requests = g_hash_table_new (NULL, NULL);
   self->idempotency = choir_http_idempotency_new ();
   self->started_us = choir_clock_monotonic_us ();
@@ -77,7 +81,7 @@ choir_http_api_get_n_requests (ChoirHttpApi *self)
 guint
 choir_http_api_get_n_waiting (ChoirHttpApi *self)
 {
-  return self->n_waiting;
+  return (guint) *self->n_waiting;
 }
 
 /**
@@ -156,7 +160,7 @@ choir_http_api_forget (ChoirHttpApi *self, ChoirHttpRequest *request)
 gboolean
 choir_http_api_may_wait (ChoirHttpApi *self, ChoirHttpRequest *request)
 {
-  return self->n_waiting < request->gateway->api_max_waiting;
+  return *self->n_waiting < request->gateway->api_max_waiting;
 }
 
 /* One that waits takes no room from those that are handled */
@@ -164,13 +168,13 @@ void
 choir_http_api_begin_wait (ChoirHttpApi *self, ChoirHttpRequest *request)
 {
   leave (self, request);
-  self->n_waiting++;
+  *self->n_waiting += 1;
 }
 
 void
 choir_http_api_end_wait (ChoirHttpApi *self)
 {
-  self->n_waiting--;
+  *self->n_waiting -= 1;
 }
 
 /**

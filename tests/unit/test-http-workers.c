@@ -213,6 +213,7 @@ test_max_waiting (Tasks *self, gconstpointer data)
   g_autofree char *id = NULL;
 
   expect_problem (&third, 503, "UNAVAILABLE");
+  g_assert_cmpint (fake_hub_count (self->base.hub, "choir_api_waiting", NULL), ==, 2);
   /* one request at a time is allowed, and is possible while two wait */
   id = want (self, "count");
   call_wait (first);
