@@ -56,8 +56,9 @@ def test_a_connection_and_the_api_count_alike(daemon, api, user, fresh):
     client.close()
 
 
-def test_the_publisher_may_be_left_out(daemon, api, user, fresh):
-    room = f'news:{fresh("room")}'
+@pytest.mark.parametrize('namespace', ['news', 'chat'])
+def test_the_publisher_may_be_left_out(daemon, api, user, fresh, namespace):
+    room = f'{namespace}:{fresh("room")}'
     ann, bob = (subscribe(daemon, fresh(user), [room]) for _ in range(2))
     session = api.ask('listConnections', query={'channel': room})['connections'][0]
     answer = api.ask('publish', tick(room, 1, except_session=session['session_id']))
