@@ -112,6 +112,13 @@ encode_live (const ChoirDialect *dialect, const ChoirMessage *message)
   return frame != NULL ? frame : choir_envelope_encode (dialect, message);
 }
 
+static void
+stamp (const ChoirFanout *self, ChoirFrame *frame)
+{
+  frame->lane = self->lane;
+  frame->priority = self->priority;
+}
+
 static ChoirFrame *
 encode_plain (ChoirFanout *self, guint dialect)
 {
@@ -124,7 +131,10 @@ encode_plain (ChoirFanout *self, guint dialect)
   if (self->frames[i] == NULL)
     self->not_sent |= 1u << dialect;
   else
-    choir_frame_get_payload (self->frames[i], &self->payload_len);
+    {
+      choir_frame_get_payload (self->frames[i], &self->payload_len);
+      stamp (self, self->frames[i]);
+    }
 
   return self->frames[i];
 }
@@ -147,6 +157,7 @@ choir_fanout_encode (ChoirFanout *self, ChoirOutbox *outbox)
     return plain;
 
   self->frames[outbox->variant] = compress_shared (self->broadcaster, variant, plain);
+  stamp (self, self->frames[outbox->variant]);
 
   return self->frames[outbox->variant];
 }
@@ -181,6 +192,15 @@ choir_fanout_end (ChoirFanout *self)
     g_clear_pointer (&self->frames[i], choir_frame_unref);
 }
 
+/* Two channels that share one only keep more order than they would have to */
+static guint32
+get_lane (const ChoirChannel *channel)
+{
+  guintptr address = (guintptr) channel;
+
+  return (guint32) (address >> 4) | 1;
+}
+
 /**
  * choir_broadcaster_send_to_channel:
  * @self: a broadcaster
@@ -202,6 +222,8 @@ choir_broadcaster_send_to_channel (ChoirBroadcaster *self,
   ChoirFanout fanout;
 
   choir_fanout_begin (&fanout, self, message);
+  fanout.lane = get_lane (channel);
+  fanout.priority = channel->ns->priority;
 
   for (guint i = 0; i < n; i++)
     {

@@ -33,6 +33,8 @@ typedef struct
   const ChoirMessage *message;
   guint n_recipients;
   gsize payload_len; /* of the frame encoded last, for the statistics */
+  guint32 lane;      /* of its frames */
+  guint8 priority;   /* likewise */
   guint8 not_sent;   /* dialects that do not know the type, one bit each */
   ChoirFrame *frames[CHOIR_N_FRAME_VARIANTS];
 } ChoirFanout;

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* A frame overtakes so many at most: what looking for its place may cost */
+#define OVERTAKEN_MAX 64
+
 /**
  * choir_outbox_init:
  * @self: memory for an outbox
@@ -86,6 +89,34 @@ make_room (ChoirOutbox *self)
   self->queue = g_renew (ChoirFrame *, self->queue, self->capacity);
 }
 
+static gboolean
+may_overtake (const ChoirFrame *frame, const ChoirFrame *other)
+{
+  return other->lane != 0 && other->lane != frame->lane && other->priority < frame->priority &&
+         !(other->flags & CHOIR_FRAME_LARGE);
+}
+
+/* @frame is the last one. A window of the client's own has seen what waits in this order, and no
+ * other */
+static void
+advance (ChoirOutbox *self, ChoirFrame *frame)
+{
+  ChoirFrame **queue = self->queue + self->head;
+  guint last = self->n_frames - 1;
+  guint first = MAX (self->n_fixed, last - MIN (last, OVERTAKEN_MAX));
+  guint i = last;
+
+  if (frame->lane == 0 || frame->priority == 0 || self->deflater != NULL ||
+      self->n_fixed == G_MAXUINT8)
+    return;
+
+  while (i > first && may_overtake (frame, queue[i - 1]))
+    i--;
+
+  memmove (queue + i + 1, queue + i, (last - i) * sizeof *queue);
+  queue[i] = frame;
+}
+
 /**
  * choir_outbox_push_slow:
  * @self: an outbox
@@ -98,6 +129,8 @@ choir_outbox_push_slow (ChoirOutbox *self, ChoirFrame *frame)
 {
   make_room (self);
   self->queue[self->head + self->n_frames++] = choir_frame_ref (frame);
+  if (G_UNLIKELY (self->n_fixed > 0))
+    advance (self, frame);
 }
 
 /**
@@ -180,6 +213,7 @@ static void
 give_back (ChoirOutbox *self)
 {
   self->head = 0;
+  self->n_fixed = 0;
 
   if (self->queue == NULL)
     return;
@@ -201,6 +235,20 @@ count_begun (const ChoirOutbox *self, gsize n_promised)
     covered += choir_outbox_get_frame (self, n++)->len;
 
   return n;
+}
+
+/**
+ * choir_outbox_block:
+ * @self: an outbox with frames
+ * @n_promised: as for choir_outbox_drop_unsent()
+ *
+ * The client takes no more for now. Until all has been written, what is pushed may overtake what
+ * waits, besides the frames that have been begun or promised.
+ */
+void
+choir_outbox_block (ChoirOutbox *self, gsize n_promised)
+{
+  self->n_fixed = (guint8) CLAMP (count_begun (self, n_promised), 1, G_MAXUINT8);
 }
 
 /**

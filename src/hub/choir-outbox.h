@@ -22,6 +22,10 @@ G_BEGIN_DECLS
  * references on shared frames, so a slow client costs pointers, not copies. Embedded in its
  * connection; it knows nothing of sockets: it wakes its owner when it stops being empty, and tells
  * it once when the hard limit would be passed, after which it refuses everything.
+ *
+ * Frames leave in the order in which they came. Only where the client has not kept up does one of a
+ * lane with a higher priority go before those that wait of lanes with a lower one; an answer, which
+ * is of no lane, is never overtaken, and nothing that may have been written in part.
  */
 typedef struct _ChoirOutbox ChoirOutbox;
 
@@ -78,7 +82,9 @@ struct _ChoirOutbox
   guint32 written;  /* bytes of the first frame already gone */
   guint8 variant;   /* dialect x CHOIR_N_VARIANTS + ChoirVariant */
   guint8 flags;
-  guint8 n_large;  /* frames counted apart */
+  guint8 n_large; /* frames counted apart */
+  guint8
+    n_fixed; /* frames at the head that keep their places; 0: the client keeps up, and all do */
   guint32 n_apart; /* their bytes */
 };
 
@@ -93,6 +99,7 @@ void choir_outbox_drop_unsent (ChoirOutbox *self, gsize n_promised);
 gboolean choir_outbox_copy_unsent (const ChoirOutbox *self, ChoirOutbox *into);
 guint choir_outbox_peek (const ChoirOutbox *self, struct iovec *iov, guint n_iov);
 void choir_outbox_consume (ChoirOutbox *self, gsize n_bytes);
+void choir_outbox_block (ChoirOutbox *self, gsize n_promised);
 ChoirFrame *choir_outbox_get_frame (const ChoirOutbox *self, guint i);
 void choir_outbox_replace_unsent (ChoirOutbox *self, guint first, guint n, ChoirFrame *frame);
 
@@ -111,6 +118,7 @@ choir_outbox_forget_single (ChoirOutbox *self)
   self->n_frames = 0;
   self->n_bytes = 0;
   self->n_large = 0;
+  self->n_fixed = 0;
   self->n_apart = 0;
   self->flags &= ~CHOIR_OUTBOX_WOKEN;
   choir_frame_unref (frame);

@@ -199,6 +199,7 @@ write_queue (ChoirConnection *self)
       if (n == CHOIR_TRANSPORT_WOULD_BLOCK)
         {
           self->flags |= CHOIR_CONNECTION_BLOCKED;
+          choir_outbox_block (&self->outbox, self->transport->pending);
           return FALSE;
         }
 

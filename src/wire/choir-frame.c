@@ -70,7 +70,9 @@ allocate_frame (gsize n_bytes)
   ChoirFrame *self = g_malloc (G_STRUCT_OFFSET (ChoirFrame, bytes) + n_bytes);
 
   self->n_refs = 1;
+  self->lane = 0;
   self->flags = 0;
+  self->priority = 0;
 
   return self;
 }

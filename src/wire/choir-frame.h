@@ -39,9 +39,11 @@ typedef struct
 {
   guint32 n_refs;
   guint32 len;  /* header + payload */
+  guint32 lane; /* those of one lane keep their order; 0: nothing overtakes this */
   guint8 start; /* offset of the header in @bytes */
   guint8 header_len;
-  guint8 flags; /* ChoirFrameFlags */
+  guint8 flags;    /* ChoirFrameFlags */
+  guint8 priority; /* may overtake lower ones of other lanes */
   guint8 bytes[];
 } ChoirFrame;
 

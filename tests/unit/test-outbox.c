@@ -6,6 +6,8 @@
 
 #include "choir-outbox.h"
 
+#include <string.h>
+
 typedef struct
 {
   ChoirOutbox outbox; /* first: its address is the owner's */
@@ -258,6 +260,206 @@ test_large_leaves (Owner *self, gconstpointer data)
   g_assert_true (choir_outbox_fits (&self->outbox, 1000));
 }
 
+static void
+push_lane (Owner *self, char letter, guint32 lane, guint8 priority)
+{
+  g_autoptr (ChoirFrame) frame = choir_frame_new (CHOIR_OPCODE_TEXT, &letter, 1);
+
+  g_assert_cmpuint (frame->lane, ==, 0);
+  g_assert_cmpuint (frame->priority, ==, 0);
+  frame->lane = lane;
+  frame->priority = priority;
+  choir_outbox_push (&self->outbox, frame);
+}
+
+/* The payloads of all that waits, of one byte each */
+static void
+assert_order (Owner *self, const char *letters)
+{
+  g_autoptr (GString) order = g_string_new (NULL);
+
+  for (guint i = 0; i < self->outbox.n_frames; i++)
+    {
+      gsize len;
+      const guint8 *payload =
+        choir_frame_get_payload (choir_outbox_get_frame (&self->outbox, i), &len);
+
+      g_string_append_len (order, (const char *) payload, (gssize) len);
+    }
+  g_assert_cmpstr (order->str, ==, letters);
+}
+
+/* Nothing overtakes as long as the client keeps up, nor once it does so again */
+static void
+test_keeping_up (Owner *self, gconstpointer data)
+{
+  push_lane (self, 'a', 1, 0);
+  push_lane (self, 'b', 1, 0);
+  push_lane (self, 'c', 2, 9);
+  assert_order (self, "abc");
+
+  choir_outbox_block (&self->outbox, 0);
+  push_lane (self, 'd', 2, 9);
+  assert_order (self, "abcd");
+  choir_outbox_consume (&self->outbox, 12);
+  push_lane (self, 'a', 1, 0);
+  push_lane (self, 'b', 1, 0);
+  push_lane (self, 'c', 2, 9);
+  assert_order (self, "abc");
+  choir_outbox_consume (&self->outbox, 9);
+
+  /* the short way out of a single frame */
+  push_lane (self, 'a', 1, 0);
+  choir_outbox_block (&self->outbox, 0);
+  choir_outbox_forget_single (&self->outbox);
+  push_lane (self, 'a', 1, 0);
+  push_lane (self, 'b', 1, 0);
+  push_lane (self, 'c', 2, 9);
+  assert_order (self, "abc");
+}
+
+static void
+test_priority (Owner *self, gconstpointer data)
+{
+  push_lane (self, 'a', 1, 0);
+  push_lane (self, 'b', 1, 0);
+  choir_outbox_block (&self->outbox, 0);
+  push_lane (self, 'c', 1, 0);
+
+  /* not before what may have been begun */
+  push_lane (self, 'X', 2, 5);
+  assert_order (self, "aXbc");
+  /* its own lane keeps its order, and so do equals */
+  push_lane (self, 'Y', 2, 5);
+  push_lane (self, 'Z', 3, 5);
+  push_lane (self, 'd', 1, 0);
+  assert_order (self, "aXYZbcd");
+  push_lane (self, 'S', 4, 9);
+  assert_order (self, "aSXYZbcd");
+  push_lane (self, 'm', 5, 3);
+  assert_order (self, "aSXYZmbcd");
+  assert_state (self, 9, 27);
+
+  /* answers are of no lane: they overtake nothing, and nothing overtakes them */
+  push_lane (self, '!', 0, 0);
+  push_lane (self, 'T', 4, 9);
+  push_lane (self, 'e', 1, 0);
+  push_lane (self, 'U', 4, 9);
+  assert_order (self, "aSXYZmbcd!TUe");
+
+  /* what of its own lane waits behind a lower one stops it as well */
+  push_lane (self, 'f', 6, 0);
+  push_lane (self, 'g', 7, 1);
+  push_lane (self, 'h', 6, 2);
+  assert_order (self, "aSXYZmbcd!TUgefh");
+}
+
+/* Bytes that the next write must begin with (a TLS record under way) hold their frames */
+static void
+test_priority_promised (Owner *self, gconstpointer data)
+{
+  for (guint i = 0; i < 6; i++)
+    push_lane (self, (char) ('a' + i), 1, 0);
+
+  choir_outbox_block (&self->outbox, 7);
+  push_lane (self, 'X', 2, 5);
+  assert_order (self, "abcXdef");
+
+  /* part of it written: the rest is promised anew */
+  choir_outbox_consume (&self->outbox, 7);
+  choir_outbox_block (&self->outbox, 3);
+  push_lane (self, 'Y', 3, 6);
+  assert_order (self, "cXYdef");
+
+  /* too many to count: all keep their places */
+  choir_outbox_clear (&self->outbox);
+  choir_outbox_init (&self->outbox, &funcs, &self->limits);
+  for (guint i = 0; i < 300; i++)
+    push_lane (self, 'a', 1, 0);
+  choir_outbox_block (&self->outbox, 299 * 3);
+  push_lane (self, 'X', 2, 5);
+  g_assert_cmpuint (choir_outbox_get_frame (&self->outbox, 300)->priority, ==, 5);
+}
+
+/* A large one, a window of the client's own, and a long queue */
+static void
+test_priority_bounds (Owner *self, gconstpointer data)
+{
+  push_lane (self, 'a', 1, 0);
+  choir_outbox_block (&self->outbox, 0);
+  g_assert_true (push_large (self, 5000, 1));
+  choir_outbox_get_frame (&self->outbox, 1)->lane = 1;
+  push_lane (self, 'b', 1, 0);
+  push_lane (self, 'X', 2, 5);
+  g_assert_cmpuint (choir_outbox_get_frame (&self->outbox, 1)->len, ==, 5000);
+  g_assert_cmpuint (choir_outbox_get_frame (&self->outbox, 2)->priority, ==, 5);
+  g_assert_true (choir_outbox_fits (&self->outbox, 991));
+  choir_outbox_consume (&self->outbox, 5009);
+  assert_state (self, 0, 0);
+
+  push_lane (self, 'a', 1, 0);
+  choir_outbox_block (&self->outbox, 0);
+  for (guint i = 0; i < 200; i++)
+    push_lane (self, 'b', 1, 0);
+  push_lane (self, 'X', 2, 5);
+  g_assert_cmpuint (choir_outbox_get_frame (&self->outbox, 201 - 64)->priority, ==, 5);
+  choir_outbox_consume (&self->outbox, 202 * 3);
+
+  self->outbox.deflater = choir_deflater_new (12, 4, 3, TRUE);
+  push_lane (self, 'a', 1, 0);
+  choir_outbox_block (&self->outbox, 0);
+  push_lane (self, 'b', 1, 0);
+  push_lane (self, 'X', 2, 5);
+  assert_order (self, "abX");
+}
+
+/* Whatever is pushed and written: lanes keep their order, answers their places, and each byte goes
+ * once */
+static void
+test_priority_any (Owner *self, gconstpointer data)
+{
+  guint32 next_in[4] = { 0 }, next_out[4] = { 0 };
+  guint n_answers_in = 0, n_answers_out = 0;
+  gsize n_in = 0, n_out = 0;
+
+  self->limits.max_bytes = 1 << 20;
+  for (guint round = 0; round < 20000; round++)
+    {
+      guint lane = g_test_rand_int_range (0, 4);
+      guint32 value[2] = { lane, next_in[lane]++ };
+      g_autoptr (ChoirFrame) frame = choir_frame_new (CHOIR_OPCODE_BINARY, value, sizeof value);
+
+      frame->lane = lane;
+      frame->priority = lane == 0 ? 0 : (guint8) (lane * 3 - 1);
+      choir_outbox_push (&self->outbox, frame);
+      n_in += frame->len;
+      n_answers_in += lane == 0;
+
+      if (g_test_rand_int_range (0, 3) == 0)
+        choir_outbox_block (&self->outbox, g_test_rand_int_range (0, 30));
+      while (self->outbox.n_frames > 0 && g_test_rand_int_range (0, 2) == 0)
+        {
+          const ChoirFrame *first = choir_outbox_get_frame (&self->outbox, 0);
+          gsize len;
+          const guint8 *payload = choir_frame_get_payload (first, &len);
+
+          memcpy (value, payload, sizeof value);
+          g_assert_cmpuint (value[1], ==, next_out[value[0]]++);
+          n_answers_out += value[0] == 0;
+          n_out += first->len;
+          choir_outbox_consume (&self->outbox, first->len);
+        }
+      g_assert_cmpuint (self->outbox.n_bytes, ==, n_in - n_out);
+    }
+
+  while (self->outbox.n_frames > 0)
+    {
+      n_answers_out += choir_outbox_get_frame (&self->outbox, 0)->lane == 0;
+      choir_outbox_consume (&self->outbox, choir_outbox_get_frame (&self->outbox, 0)->len);
+    }
+  g_assert_cmpuint (n_answers_out, ==, n_answers_in);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -272,6 +474,11 @@ main (int argc, char **argv)
   ADD ("clear", test_clear);
   ADD ("large", test_large);
   ADD ("large-leaves", test_large_leaves);
+  ADD ("keeping-up", test_keeping_up);
+  ADD ("priority", test_priority);
+  ADD ("priority-promised", test_priority_promised);
+  ADD ("priority-bounds", test_priority_bounds);
+  ADD ("priority-any", test_priority_any);
 
   return g_test_run ();
 }
