@@ -92,7 +92,7 @@ handle_message (ChoirSession *session, const ChoirEnvelope *message)
   ChoirPublication publication;
   ChoirJsonValue value = { 0 };
 
-  if (channel == NULL)
+  if (channel == NULL || !choir_handlers_may_publish (session, message, channel))
     return;
 
   choir_json_slice_get (message->payload, "idempotency_key", &value);

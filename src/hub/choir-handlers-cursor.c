@@ -39,14 +39,7 @@ choir_handlers_may_relay (ChoirSession *session, const ChoirEnvelope *message, c
     }
 
   /* who may only listen to an announcement can't shout into it */
-  if (!choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
-                            "You may not publish to this channel");
-      return FALSE;
-    }
-
-  return TRUE;
+  return choir_handlers_may_publish (session, message, channel);
 }
 
 /* Told to the others in the channel, never kept, never answered */

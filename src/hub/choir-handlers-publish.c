@@ -124,6 +124,21 @@ choir_handlers_answer_published (const ChoirPublished *published,
     choir_publisher_free (self);
 }
 
+/* Whether the session may publish there; refuses the message if not */
+gboolean
+choir_handlers_may_publish (ChoirSession *session,
+                            const ChoirEnvelope *message,
+                            const char *channel)
+{
+  if (choir_session_may (session, channel, CHOIR_PERMISSION_WRITE))
+    return TRUE;
+
+  choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
+                        "You may not publish to this channel");
+
+  return FALSE;
+}
+
 /*
  * Checks the permission, publishes in the session's name, and answers, now or when it is stored;
  * whatever is published by clients comes through here. @message_id: (nullable): said in the answer.
@@ -137,12 +152,8 @@ choir_handlers_publish (ChoirSession *session,
   Publisher publisher = { .session = session, .message = message, .message_id = message_id };
   ChoirPublication signed_by = *publication;
 
-  if (!choir_session_may (session, publication->channel, CHOIR_PERMISSION_WRITE))
-    {
-      choir_session_refuse (session, message, CHOIR_ERROR_PERMISSION_DENIED,
-                            "You may not publish to this channel");
-      return;
-    }
+  if (!choir_handlers_may_publish (session, message, publication->channel))
+    return;
 
   signed_by.user_id = choir_session_get_user_id (session);
   signed_by.session_id = choir_session_get_id (session);

@@ -62,6 +62,11 @@ GString *choir_handlers_make_chat (ChoirSession *session,
 
 void choir_handlers_document_lost (ChoirSession *session, const char *channel);
 
+/* Whether the session may publish there; refuses the message if not */
+gboolean choir_handlers_may_publish (ChoirSession *session,
+                                     const ChoirEnvelope *message,
+                                     const char *channel);
+
 /* Checks the permission, publishes in the session's name, and answers, now or when it is stored.
  * @message_id: (nullable): said in the answer */
 void choir_handlers_publish (ChoirSession *session,

@@ -134,6 +134,7 @@ def tripsage(daemon, room):
     client.say('unsubscribe', {'channels': ['chat:elsewhere']}, 'subscription.removed')
     client.say('chat_message', {'content': 'hi', 'role': 'user'}, 'chat_message')
     client.say('user_typing')
+    client.say('chat_message_chunk', {'content': 'Ro', 'isComplete': True, 'messageId': 'm1'}, 'chat_message_chunk')
     client.say('wat', answer='error')
     return client
 
@@ -170,6 +171,8 @@ def tell(daemon, room):
     peer.say('subscribe', {'channels': [room]}, 'subscription.confirmed')
     peer.say('chat.message', {'channel': room, 'content': 'hello'}, 'publish.ok')
     peer.say('chat.typing', {'channel': room})
+    peer.say('chat.chunk', {'channel': room, 'message_id': 'grows', 'content': 'Hel'})
+    peer.say('chat.chunk', {'channel': room, 'message_id': 'grows', 'content': 'lo', 'complete': True}, 'publish.ok')
     peer.say('cursor.position', {'channel': room, 'row': 1})
     peer.say('selection.change', {'channel': room, 'rows': [1, 2]})
     peer.say('unsubscribe', {'channels': [room]}, 'subscription.removed')

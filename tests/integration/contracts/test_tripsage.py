@@ -216,11 +216,17 @@ def test_heartbeat_comes_by_itself(start):
     assert [client.recv()['type'] for _ in range(2)] == ['connection_heartbeat'] * 2
 
 
-def test_chunks_wait(daemon, user):
-    client = enter(daemon, user)
-    answer = ask(client, 'chat_message_chunk', {'content': 'a', 'isComplete': False, 'messageId': 'm'})
-    TS.error(answer, 'UNAVAILABLE')
-    client.check_alive()
+def test_chunks(daemon, fresh):
+    trip = fresh('trip')
+    ann, bob = (enter(daemon, fresh(name), trip) for name in ('ann', 'bob'))
+    for content, complete in (('Ro', False), ('me', True)):
+        ann.send({'type': 'chat_message_chunk', 'payload': {'content': content, 'isComplete': complete, 'messageId': 'm'}})
+        heard = TS.envelope(bob.wait_type('chat_message_chunk'))['payload']
+        assert (heard['content'], heard['isComplete'], heard['messageId'], heard['sessionId']) == (content, complete, 'm', trip)
+    assert ann.wait_type('publish.ok')['payload']['message_id'] == 'm'
+    # who comes now finds one message
+    late = enter(daemon, fresh('carol'), trip)
+    assert late.wait_type('chat_message')['payload']['content'] == 'Rome'
 
 
 @pytest.mark.parametrize('type_', ['bogus', 'agent_status_update', 'connection_status', 'publish'])
