@@ -253,23 +253,19 @@ handle_close_frame (ChoirConnection *self, const ChoirFrameMessage *close)
 {
   self->flags |= CHOIR_CONNECTION_CLOSE_RECEIVED | CHOIR_CONNECTION_DEAF;
 
-  /* ours went first: this is the answer, also to one that was only meant to find out */
+  /* ours went first: this is the answer */
   if (self->state != CHOIR_CONNECTION_STATE_OPEN)
     {
-      if (self->close_code == CHOIR_CLOSE_ABNORMAL)
-        self->close_code = close->close_code;
       choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
       return;
     }
 
   self->close_code = close->close_code;
-  if (close->close_code == CHOIR_CLOSE_GOING_AWAY && self->handler != NULL &&
-      self->handler->leaving != NULL)
-    self->handler->leaving (self, close->close_code, self->handler_data);
+  choir_connection_tell_leaving (self, close->close_code);
 
   /* RFC 6455 5.5.1: answered with the code that came; none came, none goes */
-  choir_connection_begin_close (
-    self, close->close_code == CHOIR_CLOSE_NO_STATUS ? 0 : close->close_code, NULL);
+  choir_connection_close (self, close->close_code == CHOIR_CLOSE_NO_STATUS ? 0 : close->close_code,
+                          NULL);
 }
 
 static void

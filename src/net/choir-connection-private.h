@@ -67,7 +67,7 @@ struct _ChoirConnection
 /* Its life, choir-connection.c */
 void choir_connection_die (ChoirConnection *self);
 void choir_connection_linger (ChoirConnection *self);
-void choir_connection_begin_close (ChoirConnection *self, guint code, const char *reason);
+void choir_connection_tell_leaving (ChoirConnection *self, guint code);
 
 /* Its input and output, choir-connection-io.c */
 extern const ChoirOutboxFuncs choir_connection_outbox_funcs;

@@ -60,8 +60,9 @@ timer_cb (ChoirTimer *timer)
   quiet_us = choir_clock_monotonic_us () - self->heard_us;
   if (profile->idle_us > 0 && quiet_us >= profile->idle_us)
     {
-      /* it counts as lost, unless it answers */
-      choir_connection_begin_close (self, CHOIR_CLOSE_NORMAL, "Connection timeout");
+      /* lost, for all we know */
+      choir_connection_tell_leaving (self, CHOIR_CLOSE_ABNORMAL);
+      choir_connection_close (self, CHOIR_CLOSE_NORMAL, "Connection timeout");
       return;
     }
 
@@ -116,24 +117,17 @@ choir_connection_linger (ChoirConnection *self)
 }
 
 /**
- * choir_connection_begin_close:
- * @self: a connection
- * @code: close code; 0: none is said
- * @reason: (nullable): at most 123 bytes are sent
+ * choir_connection_tell_leaving:
+ * @self: a connection that is still open
+ * @code: why its peer will hear no more
  *
- * choir_connection_close() where that does not decide why the connection ended.
+ * Lets the handler know before anything is closed.
  */
 void
-choir_connection_begin_close (ChoirConnection *self, guint code, const char *reason)
+choir_connection_tell_leaving (ChoirConnection *self, guint code)
 {
-  if (self->state != CHOIR_CONNECTION_STATE_OPEN)
-    return;
-
-  self->state = CHOIR_CONNECTION_STATE_CLOSING;
-  choir_connection_drop_batch_timer (self);
-  push_close_frame (self, code, reason);
-  choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
-  arm_deadline (self, CLOSE_TIMEOUT_US);
+  if (self->handler != NULL && self->handler->leaving != NULL)
+    self->handler->leaving (self, code, self->handler_data);
 }
 
 /**
@@ -150,8 +144,14 @@ choir_connection_close (ChoirConnection *self, guint code, const char *reason)
   if (self->state != CHOIR_CONNECTION_STATE_OPEN)
     return;
 
-  self->close_code = (guint16) code;
-  choir_connection_begin_close (self, code, reason);
+  if (!(self->flags & CHOIR_CONNECTION_CLOSE_RECEIVED))
+    self->close_code = (guint16) code;
+
+  self->state = CHOIR_CONNECTION_STATE_CLOSING;
+  choir_connection_drop_batch_timer (self);
+  push_close_frame (self, code, reason);
+  choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
+  arm_deadline (self, CLOSE_TIMEOUT_US);
 }
 
 /**
@@ -366,7 +366,10 @@ link_take_unsent (ChoirLink *link, ChoirOutbox *into)
 {
   ChoirConnection *self = CHOIR_CONNECTION (link);
 
-  if (!choir_outbox_copy_unsent (&self->outbox, into))
+  /* one that we close is not to be escaped from */
+  if (self->state == CHOIR_CONNECTION_STATE_CLOSING ||
+      self->state == CHOIR_CONNECTION_STATE_LINGER ||
+      !choir_outbox_copy_unsent (&self->outbox, into))
     return FALSE;
 
   if (self->outbox.written > 0 || (self->transport != NULL && self->transport->pending > 0))

@@ -55,8 +55,8 @@ typedef struct
                    const guint8 *data,
                    gsize len,
                    gpointer user_data);
-  /* (nullable): the peer goes, but will come back (1001), and listens no more: what is still queued
-   * is better taken to where it comes back to */
+  /* (nullable): the peer has said that it closes, or has been silent for too long (1006): it hears
+   * no more. What is still queued may be taken to where it comes back to */
   void (*leaving) (ChoirConnection *self, guint close_code, gpointer user_data);
   /* called once, last: @close_code is that of whoever began to close, or 1006 if the connection
    * was lost */

@@ -13,7 +13,7 @@
 
 #define SECOND G_USEC_PER_SEC
 #define BEATING "[session]\nresume-window=120s\n"
-#define WINDOW "[dialect choir]\nheartbeat-interval=0\n" BEATING
+#define WINDOW "[dialect choir]\nheartbeat-interval=1h\n" BEATING
 #define ALL "\"permissions\":[\"*:*:*\"]"
 
 typedef struct

@@ -77,7 +77,8 @@ def test_auth_by_message(daemon, user):
     CHOIR.error(ask(client, 'subscribe', {'channels': ['chat:1']}), 'AUTH_ERROR')
     ok = CHOIR.envelope(ask(client, 'auth', {'token': daemon.mint(user)}, id='a1'))
     assert ok['type'] == 'auth.ok' and ok['correlation_id'] == 'a1'
-    assert set(ok['payload']) == {'connection_id', 'session_id', 'user_id', 'expires_at'}
+    assert set(ok['payload']) == {'connection_id', 'session_id', 'user_id', 'expires_at', 'resumed'}
+    assert ok['payload']['resumed'] is False
     assert ok['payload']['user_id'] == user
     subscribe(client, 'chat:1')
 
