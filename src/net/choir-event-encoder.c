@@ -17,8 +17,8 @@ typedef enum
   AT_END, /* of a message: the empty line is missing */
 } State;
 
-/* The empty line behind an event */
-#define EVENT_END "\n\n"
+/* The end of an event's last line, and the empty line behind it */
+#define EVENT_END_LEN 2
 
 /**
  * choir_event_encoder_init:
@@ -91,17 +91,25 @@ choir_event_encoder_begin (ChoirEventEncoder *self, ChoirEventEntry *entry)
 }
 
 /**
- * choir_event_encoder_append_id:
+ * choir_event_encoder_write_id:
  * @self: an encoder
  * @number: of an event
- * @out: gets its id
+ * @out: where its id is written, with a NUL behind it: up to %CHOIR_EVENT_ID_MAX bytes and that
+ *
+ * Returns: where the NUL is
  */
-void
-choir_event_encoder_append_id (const ChoirEventEncoder *self, guint64 number, GString *out)
+char *
+choir_event_encoder_write_id (const ChoirEventEncoder *self, guint64 number, char *out)
 {
-  g_string_append_printf (out, "%s.%" G_GUINT64_FORMAT, self->session_id, number);
+  out = g_stpcpy (out, self->session_id);
+  *out++ = '.';
+  out = choir_event_id_write_number (number, out);
   if (self->positions != NULL)
-    choir_event_positions_append (self->positions, out);
+    return choir_event_positions_write (self->positions, out);
+
+  *out = '\0';
+
+  return out;
 }
 
 /* The next part that is to be written; FALSE if the entry is through */
@@ -139,17 +147,8 @@ write_head (ChoirEventEncoder *self, char *out)
           self->positions, (ChoirSlice){ (const char *) self->part.data, self->part.len });
 
       at = g_stpcpy (at, "id: ");
-      at = g_stpcpy (at, self->session_id);
-      at += g_snprintf (at, 22, ".%" G_GUINT64_FORMAT, self->number);
-      if (self->positions != NULL)
-        {
-          g_autoptr (GString) text = g_string_new (NULL);
-
-          choir_event_positions_append (self->positions, text);
-          at = g_stpcpy (at, text->str);
-        }
+      at = choir_event_encoder_write_id (self, self->number++, at);
       *at++ = '\n';
-      self->number++;
     }
 
   at = g_stpcpy (at, "data: ");
@@ -212,10 +211,10 @@ choir_event_encoder_run (ChoirEventEncoder *self, char *out, gsize room)
 
       if (self->state == AT_END)
         {
-          if (room - n < strlen (EVENT_END))
+          if (room - n < EVENT_END_LEN)
             return n;
-          memcpy (out + n, EVENT_END, strlen (EVENT_END));
-          n += strlen (EVENT_END);
+          memset (out + n, '\n', EVENT_END_LEN);
+          n += EVENT_END_LEN;
           self->is_inside = FALSE;
           self->state = BETWEEN;
         }

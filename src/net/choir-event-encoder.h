@@ -44,6 +44,6 @@ gboolean choir_event_encoder_is_idle (const ChoirEventEncoder *self);
 gboolean choir_event_encoder_is_inside (const ChoirEventEncoder *self);
 void choir_event_encoder_begin (ChoirEventEncoder *self, ChoirEventEntry *entry);
 gsize choir_event_encoder_run (ChoirEventEncoder *self, char *out, gsize room);
-void choir_event_encoder_append_id (const ChoirEventEncoder *self, guint64 number, GString *out);
+char *choir_event_encoder_write_id (const ChoirEventEncoder *self, guint64 number, char *out);
 
 G_END_DECLS

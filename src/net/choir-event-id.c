@@ -9,6 +9,30 @@
 #include <string.h>
 
 /**
+ * choir_event_id_write_number:
+ * @number: a number
+ * @out: where it is written in decimal, without a NUL: up to 20 bytes
+ *
+ * Returns: what stands behind it
+ */
+char *
+choir_event_id_write_number (guint64 number, char *out)
+{
+  char digits[20];
+  guint at = sizeof digits;
+
+  do
+    {
+      digits[--at] = (char) ('0' + number % 10);
+      number /= 10;
+    }
+  while (number > 0);
+  memcpy (out, digits + at, sizeof digits - at);
+
+  return out + (sizeof digits - at);
+}
+
+/**
  * choir_event_id_parse:
  * @self: (out): its parts
  * @text: what a client says was the id of its last event

@@ -22,6 +22,7 @@ typedef struct
   const char *positions; /* for choir_event_positions_parse(); points into the text */
 } ChoirEventId;
 
+char *choir_event_id_write_number (guint64 number, char *out);
 gboolean choir_event_id_parse (ChoirEventId *self, const char *text);
 
 G_END_DECLS

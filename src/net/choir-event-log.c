@@ -11,13 +11,18 @@
 
 #define SESSION_KEY "choir-event-log"
 
+#define FIRST_CAPACITY 4
+
 struct _ChoirEventLog
 {
-  GQueue entries;                 /* (element-type ChoirEventEntry) (owned): oldest first */
+  ChoirEventEntry *entries;       /* (owned) (nullable): a ring, oldest at @first */
   ChoirEventPositions *positions; /* (owned) (nullable) */
   gsize n_bytes;
   guint64 last; /* the number of the newest event; 0: none yet */
   gint64 max_age_us;
+  guint first;
+  guint n_entries;
+  guint capacity; /* a power of two, at most CHOIR_EVENT_LOG_FRAMES_MAX */
 };
 
 /**
@@ -31,7 +36,6 @@ choir_event_log_new (gint64 max_age_us)
 {
   ChoirEventLog *self = g_new0 (ChoirEventLog, 1);
 
-  g_queue_init (&self->entries);
   self->max_age_us = max_age_us;
 
   return self;
@@ -47,22 +51,68 @@ choir_event_entry_clear (ChoirEventEntry *self)
   g_clear_pointer (&self->frame, choir_frame_unref);
 }
 
+/* @i: counted from the oldest */
+static ChoirEventEntry *
+get_entry (const ChoirEventLog *self, guint i)
+{
+  return &self->entries[(self->first + i) & (self->capacity - 1)];
+}
+
 static void
 drop_oldest (ChoirEventLog *self)
 {
-  ChoirEventEntry *entry = g_queue_pop_head (&self->entries);
+  ChoirEventEntry *entry = get_entry (self, 0);
 
   self->n_bytes -= entry->frame->len;
   choir_event_entry_clear (entry);
-  g_free (entry);
+  self->first = (self->first + 1) & (self->capacity - 1);
+  self->n_entries--;
+}
+
+/* A session in which nothing happens owns no entries */
+static void
+give_back (ChoirEventLog *self)
+{
+  if (self->n_entries > 0)
+    return;
+
+  g_clear_pointer (&self->entries, g_free);
+  self->first = self->capacity = 0;
+}
+
+/* For one more */
+static void
+make_room (ChoirEventLog *self)
+{
+  ChoirEventEntry *entries;
+  guint capacity;
+
+  if (self->n_entries < self->capacity)
+    return;
+
+  if (self->capacity == CHOIR_EVENT_LOG_FRAMES_MAX)
+    {
+      drop_oldest (self);
+      return;
+    }
+
+  capacity = MAX (2 * self->capacity, FIRST_CAPACITY);
+  entries = g_new (ChoirEventEntry, capacity);
+  for (guint i = 0; i < self->n_entries; i++)
+    entries[i] = *get_entry (self, i);
+  g_free (self->entries);
+  self->entries = entries;
+  self->first = 0;
+  self->capacity = capacity;
 }
 
 void
 choir_event_log_free (ChoirEventLog *self)
 {
-  while (self->entries.length > 0)
+  while (self->n_entries > 0)
     drop_oldest (self);
 
+  g_free (self->entries);
   g_clear_pointer (&self->positions, choir_event_positions_free);
   g_free (self);
 }
@@ -132,9 +182,9 @@ choir_event_log_trim (ChoirEventLog *self)
 {
   gint64 oldest_us = choir_clock_monotonic_us () - self->max_age_us;
 
-  while (self->entries.length > 0 &&
-         ((ChoirEventEntry *) g_queue_peek_head (&self->entries))->sent_us < oldest_us)
+  while (self->n_entries > 0 && get_entry (self, 0)->sent_us < oldest_us)
     drop_oldest (self);
+  give_back (self);
 }
 
 /**
@@ -147,8 +197,8 @@ choir_event_log_trim (ChoirEventLog *self)
 guint64
 choir_event_log_add (ChoirEventLog *self, ChoirFrame *frame)
 {
-  ChoirEventEntry *entry;
   guint64 first = self->last + 1;
+  ChoirEventEntry *entry;
 
   if (self->max_age_us == 0)
     {
@@ -156,7 +206,8 @@ choir_event_log_add (ChoirEventLog *self, ChoirFrame *frame)
       return first;
     }
 
-  entry = g_new (ChoirEventEntry, 1);
+  make_room (self);
+  entry = get_entry (self, self->n_entries++);
   *entry = (ChoirEventEntry){
     .frame = choir_frame_ref (frame),
     .first = first,
@@ -165,10 +216,8 @@ choir_event_log_add (ChoirEventLog *self, ChoirFrame *frame)
   };
   self->last += entry->n_events;
   self->n_bytes += frame->len;
-  g_queue_push_tail (&self->entries, entry);
 
-  while (self->entries.length > CHOIR_EVENT_LOG_FRAMES_MAX ||
-         self->n_bytes > CHOIR_EVENT_LOG_BYTES_MAX)
+  while (self->n_bytes > CHOIR_EVENT_LOG_BYTES_MAX)
     drop_oldest (self);
   choir_event_log_trim (self);
 
@@ -190,16 +239,16 @@ is_next (const ChoirEventEntry *entry, guint64 seen)
          seen + 1 < entry->first + entry->n_events;
 }
 
-/* (nullable): where the first event a client has not @seen begins */
-static GList *
+/* Where the first event a client has not @seen begins; past the end if it is not here */
+static guint
 find_next (const ChoirEventLog *self, guint64 seen)
 {
   /* whoever comes back has missed little */
-  for (GList *l = self->entries.tail; l != NULL; l = l->prev)
-    if (is_next (l->data, seen))
-      return l;
+  for (guint i = self->n_entries; i-- > 0;)
+    if (is_next (get_entry (self, i), seen))
+      return i;
 
-  return NULL;
+  return self->n_entries;
 }
 
 /**
@@ -212,7 +261,7 @@ find_next (const ChoirEventLog *self, guint64 seen)
 gboolean
 choir_event_log_reaches (const ChoirEventLog *self, guint64 seen)
 {
-  return seen == self->last || (seen < self->last && find_next (self, seen) != NULL);
+  return seen == self->last || (seen < self->last && find_next (self, seen) < self->n_entries);
 }
 
 /**
@@ -224,9 +273,9 @@ choir_event_log_reaches (const ChoirEventLog *self, guint64 seen)
 void
 choir_event_log_replay (const ChoirEventLog *self, guint64 seen, GArray *out)
 {
-  for (GList *l = seen < self->last ? find_next (self, seen) : NULL; l != NULL; l = l->next)
+  for (guint i = find_next (self, seen); i < self->n_entries; i++)
     {
-      ChoirEventEntry entry = *(ChoirEventEntry *) l->data;
+      ChoirEventEntry entry = *get_entry (self, i);
 
       choir_frame_ref (entry.frame);
       entry.n_skipped = entry.first <= seen ? (guint32) (seen + 1 - entry.first) : 0;

@@ -6,7 +6,7 @@
 
 #include "choir-event-positions.h"
 
-#include "choir-id.h"
+#include "choir-event-id.h"
 #include "choir-names.h"
 
 #include <string.h>
@@ -181,23 +181,33 @@ choir_event_positions_watch (ChoirEventPositions *self, ChoirSlice message)
 }
 
 /**
- * choir_event_positions_append:
+ * choir_event_positions_write:
  * @self: positions
- * @out: gets them as they stand in an event id
+ * @out: where they are written as they stand in an event id, with a NUL behind them:
+ * %CHOIR_EVENT_POSITIONS_SIZE bytes are enough
+ *
+ * Returns: where the NUL is
  */
-void
-choir_event_positions_append (const ChoirEventPositions *self, GString *out)
+char *
+choir_event_positions_write (const ChoirEventPositions *self, char *out)
 {
   for (guint i = 0; i < self->n; i++)
     {
       const Position *position = &self->items[i];
 
-      g_string_append_c (out, SEPARATOR);
+      *out++ = SEPARATOR;
       if (position->is_known)
-        g_string_append_printf (out, "%s.%" G_GUINT64_FORMAT, position->epoch, position->offset);
+        {
+          out = g_stpcpy (out, position->epoch);
+          *out++ = '.';
+          out = choir_event_id_write_number (position->offset, out);
+        }
       else
-        g_string_append_c (out, '-');
+        *out++ = '-';
     }
+  *out = '\0';
+
+  return out;
 }
 
 static void

@@ -7,12 +7,14 @@
 #pragma once
 
 #include "choir-dialect.h"
+#include "choir-id.h"
 #include "choir-json-gate.h"
 
 G_BEGIN_DECLS
 
 /* Channels whose positions go into event ids; their text is bounded with them */
 #define CHOIR_EVENT_CHANNELS_MAX 16
+#define CHOIR_EVENT_POSITIONS_SIZE (CHOIR_EVENT_CHANNELS_MAX * (CHOIR_ID_SIZE + 22) + 1)
 
 /**
  * ChoirEventPositions:
@@ -26,7 +28,7 @@ typedef struct _ChoirEventPositions ChoirEventPositions;
 ChoirEventPositions *choir_event_positions_new (const char *channels, gboolean *fits);
 void choir_event_positions_free (ChoirEventPositions *self);
 void choir_event_positions_watch (ChoirEventPositions *self, ChoirSlice message);
-void choir_event_positions_append (const ChoirEventPositions *self, GString *out);
+char *choir_event_positions_write (const ChoirEventPositions *self, char *out);
 gboolean choir_event_positions_has_same_channels (const ChoirEventPositions *self,
                                                   const ChoirEventPositions *other);
 void choir_event_positions_parse (ChoirEventPositions *self, const char *text);

@@ -350,6 +350,7 @@ void
 choir_event_stream_open (ChoirEventStream *self, const ChoirEventStreamOpening *opening)
 {
   g_autoptr (GString) text = g_string_new (NULL);
+  char id[CHOIR_EVENT_ID_MAX + 1];
 
   self->log = opening->log;
   choir_event_encoder_name (&self->encoder, opening->session_id, opening->positions);
@@ -357,9 +358,8 @@ choir_event_stream_open (ChoirEventStream *self, const ChoirEventStreamOpening *
   if (!opening->returning)
     {
       /* else it keeps the id it has until it is given what stands behind that */
-      g_string_append (text, "id: ");
-      choir_event_encoder_append_id (&self->encoder, choir_event_log_get_last (self->log), text);
-      g_string_append_c (text, '\n');
+      choir_event_encoder_write_id (&self->encoder, choir_event_log_get_last (self->log), id);
+      g_string_append_printf (text, "id: %s\n", id);
     }
   g_string_append (text, "data: ");
   choir_payload_open (text);

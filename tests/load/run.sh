@@ -5,10 +5,11 @@
 # CPU time per message beside the least a server can do, and beside other servers:
 #   sh tests/load/run.sh [quick]
 # quick takes at most five minutes. The servers compared with that can't be installed are left out.
-# Three other figures, each in a minute:
+# Other figures, each in a minute:
 #   sh tests/load/run.sh hold        10,000 connections, a broadcast, a graceful end
 #   sh tests/load/run.sh hostile     what attackers cost everybody else
 #   sh tests/load/run.sh recovery    what it costs to give a client what it has missed
+#   sh tests/load/run.sh streams     event streams beside WebSockets
 # What it costs to keep messages in the store, in some three minutes (one with quick):
 #   sh tests/load/run.sh persist [quick]
 # And documents, beside ShareDB, in some ten minutes (two with quick):
@@ -35,7 +36,7 @@ ensure_peers () {
 }
 
 case ${1-} in
-hold | hostile | recovery)
+hold | hostile | recovery | streams)
   ensure_packages python3-jwt python3-cryptography
   echo "Building $build"
   CC=gcc sh "$here/build.sh" "$build"
