@@ -204,6 +204,8 @@ test_limits (Tasks *self, gconstpointer data)
     say (self, self->base.token, TASKS, "{\"kind\":\"sum\",\"user_id\":\"bob\"}");
 
   expect_problem (&third, 429, "RATE_LIMIT_EXCEEDED");
+  expect_state (self, first, "queued");
+  expect_state (self, second, "queued");
   expect_header (&third, "Retry-After", "1");
   expect_status (&bobs, 201);
 }
