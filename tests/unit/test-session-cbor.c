@@ -73,15 +73,17 @@ test_mixed (void)
   g_autoptr (FakeLink) binary = join (hub, "bob");
 
   fake_link_say (text, "{\"type\":\"subscribe\",\"payload\":{\"channels\":[\"chat:1\"]}}");
-  fake_link_forget (text);
+  fake_link_expect (text, "subscription.confirmed", NULL);
   fake_link_say (binary, "{\"type\":\"subscribe\",\"payload\":{\"channels\":[\"chat:1\"]}}");
   fake_link_expect (text, "presence.joined", "payload.user_id", "bob", NULL);
+  fake_hub_iterate ();
   fake_link_forget (binary);
 
   fake_link_say (text, "{\"type\":\"chat.message\",\"channel\":\"chat:1\",\"payload\":"
                        "{\"content\":\"<b>\\u00fc\",\"list\":[1,2.0,null,true,{}]}}");
   fake_link_expect (binary, "chat.message", "payload.content", "&lt;b&gt;\303\274", "payload.list",
                     "[1,2.0,null,true,{}]", "payload.user_id", "alice", NULL);
+  fake_hub_iterate ();
   fake_link_forget (text);
 
   fake_link_say (binary, "{\"type\":\"chat.message\",\"channel\":\"chat:1\",\"payload\":"
