@@ -20,6 +20,7 @@ struct _ChoirEventLog
   gsize n_bytes;
   guint64 last; /* the number of the newest event; 0: none yet */
   gint64 max_age_us;
+  gint64 opened_us; /* monotonic: when the connection began that it was about last */
   guint first;
   guint n_entries;
   guint capacity; /* a power of two, at most CHOIR_EVENT_LOG_FRAMES_MAX */
@@ -262,6 +263,30 @@ gboolean
 choir_event_log_reaches (const ChoirEventLog *self, guint64 seen)
 {
   return seen == self->last || (seen < self->last && find_next (self, seen) < self->n_entries);
+}
+
+/**
+ * choir_event_log_follow:
+ * @self: a log
+ * @session: its session, which has a new event stream
+ */
+void
+choir_event_log_follow (ChoirEventLog *self, ChoirSession *session)
+{
+  self->opened_us = choir_session_get_opened_us (session);
+}
+
+/**
+ * choir_event_log_knows_all:
+ * @self: a log
+ * @session: its session
+ *
+ * Returns: %FALSE if a WebSocket has carried the session since: what it gave is not in the log
+ */
+gboolean
+choir_event_log_knows_all (const ChoirEventLog *self, ChoirSession *session)
+{
+  return self->opened_us == choir_session_get_opened_us (session);
 }
 
 /**

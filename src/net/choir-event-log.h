@@ -43,6 +43,8 @@ guint64 choir_event_log_add (ChoirEventLog *self, ChoirFrame *frame);
 void choir_event_log_trim (ChoirEventLog *self);
 guint64 choir_event_log_get_last (const ChoirEventLog *self);
 gboolean choir_event_log_reaches (const ChoirEventLog *self, guint64 seen);
+gboolean choir_event_log_knows_all (const ChoirEventLog *self, ChoirSession *session);
+void choir_event_log_follow (ChoirEventLog *self, ChoirSession *session);
 void choir_event_log_replay (const ChoirEventLog *self, guint64 seen, GArray *out);
 void choir_event_log_set_positions (ChoirEventLog *self, ChoirEventPositions *positions);
 ChoirEventPositions *choir_event_log_get_positions (const ChoirEventLog *self);

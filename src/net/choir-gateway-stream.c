@@ -102,6 +102,7 @@ open_stream (ChoirGateway *self,
   if (choir_dialect_get_table (upgrade->dialect)->with_channel)
     opening.positions = choir_event_log_get_positions (log);
 
+  choir_event_log_follow (log, session);
   choir_event_stream_open (stream, &opening);
   if (opening.returning)
     choir_event_stream_replay (stream, upgrade->seen, count_greetings (upgrade->dialect));

@@ -158,7 +158,7 @@ choir_http_add_cors (ChoirGateway *gateway, SoupServerMessage *message)
   soup_message_headers_replace (response, "Access-Control-Allow-Credentials", "true");
   soup_message_headers_replace (response, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
   soup_message_headers_replace (response, "Access-Control-Allow-Headers",
-                                "Authorization, Content-Type");
+                                "Authorization, Content-Type, Last-Event-ID");
   soup_message_headers_replace (response, "Access-Control-Max-Age", "600");
 }
 

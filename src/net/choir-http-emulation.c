@@ -7,6 +7,7 @@
 #include "choir-http-private.h"
 
 #include "choir-event-log.h"
+#include "choir-event-stream.h"
 #include "choir-session.h"
 #include "choir-utf8.h"
 
@@ -60,6 +61,15 @@ is_owner (const ChoirHttpRequest *request, ChoirSession *session)
            0;
 }
 
+/* One that waits for its client had a stream if it has a log */
+static gboolean
+has_websocket (ChoirSession *session)
+{
+  ChoirLink *link = choir_session_get_link (session);
+
+  return link != NULL ? !CHOIR_IS_EVENT_STREAM (link) : choir_event_log_find (session) == NULL;
+}
+
 static void
 handle (ChoirHttpRequest *request)
 {
@@ -72,7 +82,7 @@ handle (ChoirHttpRequest *request)
   else if (!is_owner (request, session))
     choir_http_request_refuse (request, 403, CHOIR_ERROR_PERMISSION_DENIED,
                                "The session is another user's");
-  else if (choir_event_log_find (session) == NULL)
+  else if (has_websocket (session))
     choir_http_request_refuse (request, 409, CHOIR_ERROR_CONFLICT,
                                "The session has a WebSocket to speak on");
   else if (!choir_utf8_validate ((const guint8 *) body.data, body.len))

@@ -9,6 +9,7 @@
 #include "choir-close-code.h"
 #include "choir-event-id.h"
 #include "choir-event-log.h"
+#include "choir-event-stream.h"
 #include "choir-session.h"
 
 #include <string.h>
@@ -115,6 +116,7 @@ choir_upgrade_settle_stream (ChoirUpgrade *self, ChoirGateway *gateway)
 {
   ChoirSession *lost;
   ChoirEventLog *log;
+  ChoirLink *link;
 
   if (!self->is_returning || self->claims == NULL)
     return;
@@ -125,9 +127,11 @@ choir_upgrade_settle_stream (ChoirUpgrade *self, ChoirGateway *gateway)
       g_strcmp0 (choir_session_get_user_id (lost), choir_claims_get_user_id (self->claims)) != 0)
     return;
 
-  if (choir_event_log_reaches (log, self->seen))
+  if (choir_event_log_reaches (log, self->seen) && choir_event_log_knows_all (log, lost))
     return;
 
-  choir_session_close (lost, CHOIR_CLOSE_NORMAL, "Its client has missed too much");
+  link = choir_session_get_link (lost);
+  if (link == NULL || CHOIR_IS_EVENT_STREAM (link))
+    choir_session_close (lost, CHOIR_CLOSE_NORMAL, "Its client has missed too much");
   g_clear_pointer (&self->resume_id, g_free);
 }

@@ -297,6 +297,10 @@ def test_preflight(daemon):
     assert response.status == 204 and response.get('access-control-allow-origin') == 'http://localhost:3000'
     assert 'authorization' in response.tokens('access-control-allow-headers')
     assert 'post' in response.tokens('access-control-allow-methods')
+    # who makes an EventSource of their own with fetch()
+    response = http_get(daemon.address, '/sse', [('Origin', 'http://localhost:3000'), ('Access-Control-Request-Method', 'GET'),
+                                                 ('Access-Control-Request-Headers', 'authorization, last-event-id')], 'OPTIONS')
+    assert response.status == 204 and {'authorization', 'last-event-id'} <= set(response.tokens('access-control-allow-headers'))
 
 
 def test_errors_are_events(daemon, user):

@@ -207,9 +207,15 @@ def test_a_websocket_goes_on(daemon, user, speaker):
                   authenticate=False)
     assert client.wait_type('connection.established')['payload']['resumed'] is True
     assert client.wait_type('note')['payload']['content'] == 0
-    # what the WebSocket was given is nothing that an event stream knows of
+    emulate(daemon, stream.session_id, '{"type":"ping"}', daemon.mint(user), 409)
+    # what the WebSocket was given is nothing that an event stream knows of: it begins anew, from where the id says
     speaker.say()
     assert client.wait_type('note')['payload']['content'] == 1
+    back = stream.again()
+    assert not back.resumed
+    joined = back.wait('subscription.confirmed')['payload']['channels'][0]
+    assert joined['recovered'] and [message['payload']['content'] for message in joined['messages']] == [0, 1]
+    client.check_alive()
 
 
 def test_an_event_stream_goes_on(daemon, user, speaker):
