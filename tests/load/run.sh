@@ -10,6 +10,7 @@
 #   sh tests/load/run.sh hostile     what attackers cost everybody else
 #   sh tests/load/run.sh recovery    what it costs to give a client what it has missed
 #   sh tests/load/run.sh streams     event streams beside WebSockets
+#   sh tests/load/run.sh chunks      what a message costs that is streamed in pieces
 # What it costs to keep messages in the store, in some three minutes (one with quick):
 #   sh tests/load/run.sh persist [quick]
 # And documents, beside ShareDB, in some ten minutes (two with quick):
@@ -36,7 +37,7 @@ ensure_peers () {
 }
 
 case ${1-} in
-hold | hostile | recovery | streams)
+hold | hostile | recovery | streams | chunks)
   ensure_packages python3-jwt python3-cryptography
   echo "Building $build"
   CC=gcc sh "$here/build.sh" "$build"
