@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sessions that outlive their connections: what a client missed comes once and in order, and the others notice nothing."""
 
-import socket
-
 import pytest
 
 from choir_test import Client, DIALECTS, EndOfStream, RawWs, Violation, daemon as daemon_module
@@ -185,13 +183,15 @@ def test_taken_from_a_connection_that_is_alive(daemon, user, room, publisher):
     leave(client)
 
 
-def test_half_open(daemon, user, room, publisher):
+def test_half_open(start, tmp_path, user, room):
     """The network swallows everything, the service goes on writing until it can't, and knows nothing. What the old socket
     was given and what the new one is given are together everything, once."""
-    n_messages = 80
+    n_messages = 40
+    # the kernel takes little for these, and the same everywhere
+    daemon = start(SETTINGS, listen=[f'unix:{tmp_path}/choir.sock'])
+    publisher = Returner(daemon, f'{user}-publisher')
     client = Returner(daemon, user)
     client.subscribe(room)
-    client.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     for n in range(n_messages):
         publisher.publish(room, n, text='x' * 60000)
     old = client.ws
@@ -210,9 +210,8 @@ def test_half_open(daemon, user, room, publisher):
         if message['type'] == 'note':
             old_notes.append(message['payload']['n'])
     client.ws = new
-    assert fresh_notes, 'the kernel took all of it: nothing was shown'
+    assert old_notes and fresh_notes, 'the kernel took all of it, or nothing: nothing was shown'
     assert old_notes + fresh_notes == list(range(n_messages))
-    leave(client)
 
 
 def test_by_message(daemon, user, room, publisher):

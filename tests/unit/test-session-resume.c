@@ -619,7 +619,7 @@ test_by_user (Fixture *self, gconstpointer data)
   g_assert_true (fake_link_get_session (one) == first);
   g_assert_true (fake_link_get_session (two) == second);
   g_assert_true (fake_link_get_session (three) != first && fake_link_get_session (three) != second);
-  fake_link_take (one);
+  fake_link_expect (one, "connection_established", "payload.resumed", "true", NULL);
   fake_link_expect (one, "note", "payload.n", "1", NULL);
   fake_link_expect_nothing (one);
 }
