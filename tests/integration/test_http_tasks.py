@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Tasks over HTTP as real sockets see them: who hears of them, who waits for them, and who goes away meanwhile."""
 
+import http.client
 import json
 import socket
+import ssl
 import struct
 import threading
 
@@ -11,7 +13,9 @@ import pytest
 
 from choir_test import DEADLINE, Daemon, Deadline, http_get, open_socket, read_response
 from choir_test.raw_http import Reader, send_all
+from document_client import FAST
 from library_client import join
+from nginx import make_certificate
 
 SETTINGS = {'api.max-requests': '8', 'rate.api': '60000/1s', 'task.max-per-user': '200'}
 
@@ -153,6 +157,39 @@ def test_who_goes_while_waiting_is_given_nothing(backend, worker, fresh, leave):
     [task] = worker.pull(kind)
     assert task['task_id'] == task_id and task['attempt'] == 1
     sock.close()
+
+
+def test_waiting_over_tls(start, tmp_path):
+    cert, key = make_certificate(tmp_path)
+    # every connection has the system's certificates read, with thousands of allocations
+    daemon = start({'server.tls-certificate': str(cert), 'server.tls-key': str(key)}, env=FAST)
+    context = ssl.create_default_context(cafile=str(cert))
+
+    def ask(method, path, body=None):
+        connection = http.client.HTTPSConnection(*daemon.address, context=context, timeout=DEADLINE)
+        token = daemon.mint('backend', (), roles=['service'])
+        connection.request(method, path, body, {'Authorization': f'Bearer {token}', 'Content-Type': 'application/json'})
+        return connection
+
+    def read(connection):
+        return connection.getresponse().read().decode()
+
+    def wait_for(n):
+        deadline = Deadline(DEADLINE)
+        while f'choir_api_waiting {n}\n' not in read(ask('GET', '/metrics')):
+            assert not deadline.passed()
+
+    pull = ('POST', '/api/v1/tasks/pull', b'{"kinds": ["a"]}')
+    gone = ask(*pull)
+    wait_for(1)
+    gone.close()
+    wait_for(0)
+    waiting = ask(*pull)
+    wait_for(1)
+    task_id = json.loads(read(ask('POST', '/api/v1/tasks', b'{"kind": "a"}')))['task_id']
+    [task] = json.loads(read(waiting))['tasks']
+    assert task['task_id'] == task_id and task['attempt'] == 1
+    wait_for(0)
 
 
 def test_the_time_is_over(worker, fresh):

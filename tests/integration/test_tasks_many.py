@@ -119,6 +119,17 @@ class Run:
         for requester in self.requesters:
             requester.start()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        """Whatever happened, nothing is left behind."""
+        for worker in self.workers:
+            if worker.process.returncode is None:
+                worker.kill()
+        if self.daemon.is_alive():
+            self.daemon.kill()
+
     def kill_daemon(self):
         port = self.daemon.port
         self.is_up.clear()
@@ -145,25 +156,25 @@ class Run:
 
 
 def test_each_of_a_thousand_tasks_ends_once(tmp_path):
-    run = Run(tmp_path)
-    run.progress.wait(N_TASKS // 5)
-    run.workers[0].kill()
-    run.workers[9].kill()
-    run.progress.wait(N_TASKS * 2 // 5)
-    run.kill_daemon()
-    run.progress.wait(N_TASKS * 3 // 5)
-    run.workers[1].kill()
-    run.progress.wait(N_TASKS)
-    for requester in run.requesters:
-        requester.join(STILL)
-        assert requester.failure is None, requester.failure
-        assert not requester.is_alive(), (len(requester.accepted), len(requester.ends))
+    with Run(tmp_path) as run:
+        run.progress.wait(N_TASKS // 5)
+        run.workers[0].kill()
+        run.workers[9].kill()
+        run.progress.wait(N_TASKS * 2 // 5)
+        run.kill_daemon()
+        run.progress.wait(N_TASKS * 3 // 5)
+        run.workers[1].kill()
+        run.progress.wait(N_TASKS)
+        for requester in run.requesters:
+            requester.join(STILL)
+            assert requester.failure is None, requester.failure
+            assert not requester.is_alive(), (len(requester.accepted), len(requester.ends))
 
-    check(run)
-    for worker in run.workers:
-        if worker.process.returncode is None:
-            worker.stop()
-    run.daemon.stop()
+        check(run)
+        for worker in run.workers:
+            if worker.process.returncode is None:
+                worker.stop()
+        run.daemon.stop()
 
 
 def check(run):

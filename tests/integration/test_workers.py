@@ -31,9 +31,14 @@ def work(daemon):
         return running[-1]
 
     yield launch
-    for worker in running:
-        if worker.process.returncode is None:
+    left = [worker for worker in running if worker.process.returncode is None]
+    try:
+        for worker in left:
             worker.stop()
+    finally:
+        for worker in left:
+            if worker.process.returncode is None:
+                worker.kill()
 
 
 def request(client, kind, correlation='r', timeout_ms=60000, **payload):
