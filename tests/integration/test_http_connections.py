@@ -136,8 +136,7 @@ def test_sent_away(daemon, api, fresh):
         assert client.ws.recv_close(skip_data=True).code == 4002
     daemon.wait_log('Connection kicked')
     daemon.wait_log('User kicked')
-    while api.ask('getUser', path={'user_id': user})['online']:
-        pass
+    assert not api.ask('getUser', path={'user_id': user})['online']
     api.refuse('closeConnection', 404, 'NOT_FOUND', path=path)
     assert api.ask('closeConnectionsOfUser', path={'user_id': user})['closed'] == 0
 
