@@ -8,6 +8,7 @@
 
 #include "choir-document-room.h"
 #include "choir-hub-find.h"
+#include "choir-names.h"
 #include "choir-payload.h"
 #include "choir-presence.h"
 
@@ -50,26 +51,156 @@ offer_channel (ChoirChannel *channel, gpointer user_data)
   choir_http_page_offer (user_data, channel);
 }
 
+/* One whose log is in the store only: its epoch is known when it is opened */
 static void
-list_channels (ChoirHttpRequest *request)
+append_stored (GString *out, const ChoirStreamInfo *info)
 {
-  ChoirHub *hub = request->gateway->hub;
+  if (out->str[out->len - 1] == '}')
+    g_string_append_c (out, ',');
+  choir_payload_open (out);
+  choir_payload_add_string (out, "channel", info->name);
+  choir_payload_add_int (out, "offset", (gint64) info->head);
+  choir_payload_add_int (out, "subscribers", 0);
+  choir_payload_add_int (out, "messages", 0);
+  choir_payload_add_boolean (out, "persisted", TRUE);
+  choir_payload_close (out);
+}
+
+/* Both are in the order of their names; what is in both is in memory. Whether nothing is left over
+ */
+static gboolean
+append_merged (GString *body, ChoirHub *hub, const ChoirHttpPage *page, const GPtrArray *stored)
+{
+  guint i = 0, j = 0;
+
+  for (guint n = 0; n < page->limit && (i < page->items->len || j < stored->len); n++)
+    {
+      const ChoirChannel *channel = i < page->items->len ? page->items->pdata[i] : NULL;
+      const ChoirStreamInfo *info = j < stored->len ? stored->pdata[j] : NULL;
+      int order = channel == NULL ? 1 : info == NULL ? -1 : strcmp (channel->name, info->name);
+
+      if (order <= 0)
+        append_channel (body, hub, channel);
+      else
+        append_stored (body, info);
+      i += order <= 0;
+      j += order >= 0;
+    }
+
+  return i == page->items->len && j == stored->len;
+}
+
+/* What is being listed, while the store is asked */
+typedef struct
+{
+  ChoirHttpRequest *request; /* (owned) */
+  GPtrArray *stored;         /* (owned) (element-type ChoirStreamInfo) */
+} Listing;
+
+static void
+listing_free (Listing *self)
+{
+  choir_http_request_unref (self->request);
+  g_ptr_array_unref (self->stored);
+  g_free (self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Listing, listing_free)
+
+static void
+answer_listing (const Listing *self)
+{
+  ChoirHub *hub = self->request->gateway->hub;
   g_auto (ChoirHttpPage) page = { 0 };
   gboolean complete;
   GString *body;
 
-  if (!choir_http_page_begin (&page, request, get_channel_name))
+  if (!choir_http_page_begin (&page, self->request, get_channel_name))
     return;
 
   choir_hub_visit_channels (hub, offer_channel, &page);
   complete = choir_http_page_end (&page);
   body = g_string_new ("{\"channels\":[");
-  for (guint i = 0; i < page.items->len; i++)
-    append_channel (body, hub, g_ptr_array_index (page.items, i));
+  complete = append_merged (body, hub, &page, self->stored) && complete;
   g_string_append_c (body, ']');
   choir_payload_add_boolean (body, "complete", complete);
   choir_payload_close (body);
-  choir_http_request_answer_json (request, 200, body);
+  choir_http_request_answer_json (self->request, 200, body);
+}
+
+static void read_stored (Listing *self, const char *after);
+
+/* Other things than channels have a blank in the names of their streams: they stand together, and
+ * are passed over together */
+static void
+listed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Listing) self = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) found = choir_store_list_finish (CHOIR_STORE (source), result, &error);
+  g_autofree char *beyond = NULL;
+
+  if (choir_http_request_is_gone (self->request))
+    return;
+
+  if (found == NULL)
+    {
+      choir_http_request_refuse (self->request, 503, CHOIR_ERROR_UNAVAILABLE,
+                                 "The list can't be read at the moment");
+      return;
+    }
+
+  for (guint i = 0; i < found->len && beyond == NULL; i++)
+    {
+      ChoirStreamInfo *info = found->pdata[i];
+      const char *blank = strchr (info->name, ' ');
+
+      if (blank != NULL)
+        beyond = g_strdup_printf ("%.*s \x7f", (int) (blank - info->name), info->name);
+      else
+        g_ptr_array_add (self->stored, g_steal_pointer (&found->pdata[i]));
+    }
+
+  if (beyond != NULL)
+    read_stored (g_steal_pointer (&self), beyond);
+  else
+    answer_listing (self);
+}
+
+/* @self: (transfer full). One more than wanted, to see whether there are more */
+static void
+read_stored (Listing *self, const char *after)
+{
+  guint64 limit = CHOIR_HTTP_PAGE_DEFAULT;
+
+  choir_http_request_get_uint (self->request, "limit", CHOIR_HTTP_PAGE_DEFAULT, 1,
+                               CHOIR_HTTP_PAGE_MAX, &limit);
+  choir_store_list_async (choir_hub_get_store (self->request->gateway->hub),
+                          choir_http_request_get_parameter (self->request, "prefix"), after,
+                          (guint) limit + 1, self->request->cancellable, listed_cb, self);
+}
+
+static void
+list_channels (ChoirHttpRequest *request)
+{
+  const char *prefix = choir_http_request_get_parameter (request, "prefix");
+  const char *after = choir_http_request_get_parameter (request, "after");
+  g_autoptr (Listing) listing = g_new0 (Listing, 1);
+  guint64 limit;
+
+  listing->request = choir_http_request_ref (request);
+  listing->stored = g_ptr_array_new_with_free_func ((GDestroyNotify) choir_stream_info_free);
+  if (!choir_http_request_get_uint (request, "limit", CHOIR_HTTP_PAGE_DEFAULT, 1,
+                                    CHOIR_HTTP_PAGE_MAX, &limit))
+    return;
+
+  if ((prefix != NULL && strlen (prefix) > CHOIR_CHANNEL_NAME_MAX) ||
+      (after != NULL && strlen (after) > CHOIR_CHANNEL_NAME_MAX))
+    choir_http_request_refuse (request, 400, CHOIR_ERROR_VALIDATION, "No name is as long as that");
+  else if (choir_hub_get_store (request->gateway->hub) != NULL)
+    read_stored (g_steal_pointer (&listing), after);
+  else
+    answer_listing (listing);
 }
 
 static void

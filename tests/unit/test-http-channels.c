@@ -78,6 +78,63 @@ test_list (Fixture *self, gconstpointer data)
   end (ann);
 }
 
+/* Documents and chats that nobody has open are listed too, tasks are none */
+static void
+test_stored (Fixture *self, gconstpointer data)
+{
+  FakeLink *ann = subscribe (self, "ann", "chat:2");
+  g_autofree char *after = g_strdup ("");
+  static const char *const names[] = { "chat:2", "document:a", "document:b",
+                                       "news:1", "task:1",     "zoo:1" };
+
+  put (self, "/api/v1/documents/a", "text");
+  put (self, "/api/v1/documents/b", "text");
+  publish (self, "news:1", 1);
+  publish (self, "zoo:1", 1);
+  publish (self, "task:1", 1);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_auto (Answer) task = ask (self, "POST", "/api/v1/tasks", JSON, "{\"kind\":\"x\"}");
+
+      expect_status (&task, 201);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *target = g_strdup_printf (CHANNELS "?limit=1&after=%s", after);
+      g_auto (Answer) page = ask (self, "GET", target, NULL, NULL);
+
+      expect_member (&page, "channels.0.channel", names[i]);
+      expect_member (&page, "channels.1", "-");
+      expect_member (&page, "complete", i + 1 == G_N_ELEMENTS (names) ? "true" : "false");
+      if (strstr (names[i], "document") != NULL)
+        {
+          expect_member (&page, "channels.0.epoch", "-");
+          expect_member (&page, "channels.0.offset", "1");
+          expect_member (&page, "channels.0.persisted", "true");
+        }
+      g_free (after);
+      after = g_strdup (names[i]);
+    }
+  {
+    g_auto (Answer) all = ask (self, "GET", CHANNELS, NULL, NULL);
+    g_auto (Answer) documents = ask (self, "GET", CHANNELS "?prefix=document:", NULL, NULL);
+    g_auto (Answer) tasks = ask (self, "GET", CHANNELS "?prefix=task", NULL, NULL);
+    g_autofree char *name = g_strnfill (256, 'n');
+    g_autofree char *target = g_strconcat (CHANNELS "?prefix=", name, NULL);
+    g_auto (Answer) wrong = ask (self, "GET", target, NULL, NULL);
+
+    expect_member (&all, "channels.5.channel", "zoo:1");
+    expect_member (&all, "channels.6", "-");
+    expect_member (&all, "complete", "true");
+    expect_member (&documents, "channels.1.channel", "document:b");
+    expect_member (&documents, "channels.2", "-");
+    expect_member (&tasks, "channels.0.channel", "task:1");
+    expect_member (&tasks, "channels.1", "-");
+    expect_problem (&wrong, 400, "VALIDATION_ERROR");
+  }
+  end (ann);
+}
+
 static void
 test_one (Fixture *self, gconstpointer data)
 {
@@ -284,6 +341,7 @@ main (int argc, char **argv)
 #define ADD(name, settings, func)                                                                  \
   g_test_add ("/http-channels/" name, Fixture, settings, set_up, func, tear_down)
   ADD ("list", NULL, test_list);
+  ADD ("stored", NULL, test_stored);
   ADD ("one", NULL, test_one);
   ADD ("history", NULL, test_history);
   ADD ("wrong-history", NULL, test_wrong_history);
