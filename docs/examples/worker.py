@@ -28,6 +28,9 @@ LONGEST_DELAY = 30
 # Closed with one of these the service does not want this worker again (docs/protocol.md, "Close codes")
 FINAL_CODES = {1002, 1003, 1007, 1008, 1009, 4000, 4001, 4002, 4003}
 
+# And refused with one of these
+FINAL_STATUSES = {400, 401, 403}
+
 log = logging.getLogger('worker')
 
 
@@ -54,6 +57,11 @@ async def count_words(job, payload):
         await job.say('progress', progress=done * 100 // len(words), message=f'{done} of {len(words)} words')
         await asyncio.sleep(payload.get('pause_ms', 0) / 1000)
     return {'words': len(words), 'distinct': len(counts), 'most_common': [word for word, _ in counts.most_common(3)]}
+
+
+def get_status(error):
+    """The HTTP status of a refused handshake, None if there was none; before websockets 14, and since."""
+    return getattr(error, 'status_code', None) or getattr(getattr(error, 'response', None), 'status_code', None)
 
 
 class Job:
@@ -116,10 +124,10 @@ class Worker:
                 async with self._connect() as self._ws:
                     delay = FIRST_DELAY
                     await self._serve()
-            except websockets.InvalidStatusCode as error:
-                if error.status_code in (400, 401, 403):
-                    raise PermissionError(f'refused with {error.status_code}') from None
-                log.info('refused with %d', error.status_code)
+            except websockets.InvalidHandshake as error:
+                if get_status(error) in FINAL_STATUSES:
+                    raise PermissionError(f'refused with {get_status(error)}') from None
+                log.info('no connection: %s', error)
             except websockets.ConnectionClosed as error:
                 if error.rcvd is not None and error.rcvd.code in FINAL_CODES:
                     raise PermissionError(f'closed with {error.rcvd.code}: {error.rcvd.reason}') from None

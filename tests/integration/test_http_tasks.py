@@ -215,11 +215,13 @@ def test_a_stop_does_not_wait(start):
 def test_a_worker_outlives_the_service(tmp_path):
     settings = {'store.backend': 'sqlite'}
     first = Daemon(settings, directory=tmp_path).start()
-    backend, worker = Api(first, 'backend', 'service'), Api(first, 'worker', 'worker')
-    done, running, waiting = (backend.want('a', payload={'n': n}) for n in range(3))
-    [ended, task] = worker.pull('a', slots=2)
-    assert worker.say(ended, {'type': 'completed', 'result': 1}).status == 200
-    first.kill()
+    try:
+        backend, worker = Api(first, 'backend', 'service'), Api(first, 'worker', 'worker')
+        done, running, waiting = (backend.want('a', payload={'n': n}) for n in range(3))
+        [ended, task] = worker.pull('a', slots=2)
+        assert worker.say(ended, {'type': 'completed', 'result': 1}).status == 200
+    finally:
+        first.kill()
     first.assert_clean()
     with Daemon(settings, directory=tmp_path, listen=[f'127.0.0.1:{first.port}']) as second:
         backend.daemon = worker.daemon = second
