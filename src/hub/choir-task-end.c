@@ -174,6 +174,7 @@ choir_task_ended (ChoirTask *task, const GError *error)
   guard->state = guard->ending->state;
   guard->flags &= ~CHOIR_TASK_ENDING;
   guard->user->n_unfinished--;
+  guard->table->n_bytes -= guard->payload_len;
   choir_task_give_up (guard);
 
   choir_task_announce_end (guard);

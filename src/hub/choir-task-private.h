@@ -177,6 +177,7 @@ struct _ChoirTaskTable
   GQueue doomed;        /* (element-type utf8) (owned): streams to be deleted */
   ChoirTimer ended_timer;
   gsize ended_bytes;
+  gsize n_bytes; /* that unfinished ones hold */
   guint n_any; /* workers that take any kind */
   guint n_queued;
   guint n_running;

@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* What unfinished tasks may hold together */
+#define UNFINISHED_BYTES_MAX (256 * 1024 * 1024)
+
 static GError *
 check_request (ChoirTaskTable *self, const ChoirTaskRequest *request)
 {
@@ -49,7 +52,8 @@ check_room (ChoirTaskTable *self, const ChoirTaskRequest *request)
     return g_error_new (CHOIR_ERROR, CHOIR_ERROR_RATE_LIMITED,
                         "At most %u unfinished tasks per user", self->max_per_user);
 
-  if (self->n_queued + self->n_storing >= self->max_queued)
+  if (self->n_queued + self->n_storing >= self->max_queued ||
+      self->n_bytes + request->payload.len > UNFINISHED_BYTES_MAX)
     return g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
                                 "Too many tasks are waiting; try again later");
 

@@ -244,6 +244,7 @@ choir_task_table_add (ChoirTaskTable *self, ChoirTask *task)
   if (!choir_task_has_ended (task))
     {
       task->user->n_unfinished++;
+      self->n_bytes += task->payload_len;
       choir_task_table_take_places (self, task);
     }
   else if (task->flags & CHOIR_TASK_UNHEARD)
@@ -268,7 +269,10 @@ choir_task_table_forget (ChoirTaskTable *self, ChoirTask *task)
   if (task->flags & CHOIR_TASK_UNHEARD)
     g_queue_unlink (&user->unheard, &task->heard_link);
   if (!choir_task_has_ended (task))
-    user->n_unfinished--;
+    {
+      user->n_unfinished--;
+      self->n_bytes -= task->payload_len;
+    }
   if (task->key != NULL)
     {
       g_autofree char *key = make_key (task);
