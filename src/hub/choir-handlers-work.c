@@ -45,7 +45,16 @@ withdrawn (ChoirTaskWorker *worker, ChoirTask *task, const char *reason, gpointe
   choir_session_send (user_data, NULL, "task.cancel", choir_payload_as_slice (payload));
 }
 
-static const ChoirTaskWorkerFuncs worker_funcs = { assigned, withdrawn };
+/* What it is given at once must not be more than may wait for it */
+static gboolean
+has_room (ChoirTaskWorker *worker, gpointer user_data)
+{
+  const ChoirOutbox *outbox = choir_session_get_outbox (user_data);
+
+  return outbox != NULL && outbox->n_bytes < outbox->limits->max_bytes / 2;
+}
+
+static const ChoirTaskWorkerFuncs worker_funcs = { assigned, withdrawn, has_room };
 
 /* (transfer none): the session as a worker */
 static ChoirTaskWorker *

@@ -331,6 +331,7 @@ put_back (ChoirTask *task, gboolean counted)
   if (!counted)
     {
       task->attempt--;
+      task->lease_id[0] = '\0';
       choir_task_store_released (task);
       /* it is about to go, or it would be given the same again */
       if (worker != NULL)

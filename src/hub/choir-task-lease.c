@@ -73,7 +73,8 @@ give_back (ChoirTask *task)
   *choir_hub_get_stats (table->hub)->tasks_running -= 1;
   choir_task_queue_add (task, TRUE);
   choir_task_arm (task, 0);
-  choir_task_queue_match (table, task->queue);
+  if (task->queue != NULL)
+    choir_task_queue_match (table, task->queue);
 }
 
 /**
@@ -94,7 +95,14 @@ choir_task_lose_worker (ChoirTask *task)
     return;
 
   *choir_hub_get_stats (task->table->hub)->tasks_lost += 1;
-  if (task->attempt < task->table->max_attempts)
+  if (choir_hub_is_draining (task->table->hub))
+    {
+      /* that is no fault of its worker's, who may come back and go on */
+      task->attempt--;
+      choir_task_store_released (task);
+      give_back (task);
+    }
+  else if (task->attempt < task->table->max_attempts)
     give_back (task);
   else
     choir_task_fail (task, CHOIR_ERROR_UNAVAILABLE, "The workers that had the task were lost",
@@ -128,6 +136,7 @@ take_up (ChoirTask *task)
 {
   choir_task_queue_remove (task);
   task->state = CHOIR_TASK_RUNNING;
+  task->attempt = MAX (task->attempt, 1);
   task->flags |= CHOIR_TASK_DETACHED;
   task->table->n_running++;
   *choir_hub_get_stats (task->table->hub)->tasks_running += 1;

@@ -117,17 +117,24 @@ read_request (const ChoirStoreEntry *entry, const char *id)
 }
 
 static void
-read_assigned (ChoirTask *task, ChoirSlice data)
+read_lease (ChoirTask *task, ChoirSlice data)
 {
   g_autofree char *lease_id = read_text (data, "lease_id", CHOIR_ID_SIZE - 1);
-  ChoirJsonValue value;
 
   task->attempt = (guint) CLAMP (read_int (data, "attempt"), 0, G_MAXINT32);
+  g_strlcpy (task->lease_id, lease_id != NULL ? lease_id : "", sizeof task->lease_id);
+}
+
+static void
+read_assigned (ChoirTask *task, ChoirSlice data)
+{
+  ChoirJsonValue value;
+
+  read_lease (task, data);
   task->state = CHOIR_TASK_RUNNING;
   task->flags &= ~CHOIR_TASK_DETACHED;
   if (choir_json_slice_get (data, "detached", &value) && value.kind == CHOIR_JSON_TRUE)
     task->flags |= CHOIR_TASK_DETACHED;
-  g_strlcpy (task->lease_id, lease_id != NULL ? lease_id : "", sizeof task->lease_id);
 }
 
 static void
@@ -155,9 +162,8 @@ read_entry (ChoirTask *task, const ChoirStoreEntry *entry)
     read_assigned (task, data);
   else if (g_strcmp0 (entry->type, "released") == 0)
     {
-      task->attempt = (guint) CLAMP (read_int (data, "attempt"), 0, G_MAXINT32);
+      read_lease (task, data);
       task->state = CHOIR_TASK_QUEUED;
-      task->lease_id[0] = '\0';
     }
   else if (g_strcmp0 (entry->type, "ended") == 0)
     read_ended (task, data);

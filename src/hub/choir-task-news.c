@@ -7,6 +7,7 @@
 #include "choir-task-private.h"
 
 #include "choir-clock.h"
+#include "choir-handlers.h"
 #include "choir-payload.h"
 #include "choir-session.h"
 
@@ -14,6 +15,9 @@
  * Who hears of a task: the subscribers of the channel that the request named, or else all sessions
  * of the user; besides whoever watches the conversation (agent-status:ID). Nobody hears it twice.
  */
+
+/* Of a message besides what it is about: about so many bytes */
+#define TEXT_HEAD 1024
 
 static ChoirMessage
 make_message (const ChoirTask *task, const char *type, ChoirSlice payload, const char *channel)
@@ -166,84 +170,118 @@ choir_task_announce_end (ChoirTask *task)
   g_queue_push_tail_link (&task->user->unheard, &task->heard_link);
 }
 
-/* To one who comes late */
-static gboolean
-send_late (const ChoirTask *task,
-           ChoirSession *session,
-           const char *type,
-           GString *payload,
-           const char *channel)
+/* One who comes late is told no more than may wait for it besides everything else */
+typedef struct
 {
-  ChoirHub *hub = choir_session_get_hub (session);
+  ChoirSession *session;
+  const char *channel; /* on which it is told */
+  gsize left;          /* bytes */
+} Greeting;
+
+/* FALSE if its contract has no word for it, or there is no room */
+static gboolean
+send_late (Greeting *self, const ChoirTask *task, const char *type, GString *payload)
+{
+  ChoirHub *hub = choir_session_get_hub (self->session);
+  ChoirOutbox *outbox = choir_session_get_outbox (self->session);
   ChoirMessage message;
 
   g_string_truncate (payload, payload->len - 1);
   choir_payload_add_boolean (payload, "replayed", TRUE);
   choir_payload_close (payload);
 
-  message = make_message (task, type, choir_payload_as_slice (payload), channel);
-  if (choir_session_get_outbox (session) == NULL ||
-      !choir_broadcaster_send (choir_hub_get_broadcaster (hub), choir_session_get_outbox (session),
-                               &message))
+  message = make_message (task, type, choir_payload_as_slice (payload), self->channel);
+  if (outbox == NULL || payload->len > self->left ||
+      !choir_broadcaster_send (choir_hub_get_broadcaster (hub), outbox, &message))
     return FALSE;
 
+  self->left -= payload->len;
   *choir_stats_for_answer (choir_hub_get_stats (hub), type)->sent += 1;
 
   return TRUE;
 }
 
-static void
-send_text (const ChoirTask *task, ChoirSession *session, const char *channel)
+/* (transfer full): a chunk that begins the text, with about @max bytes of it */
+static GString *
+make_chunk (const ChoirTask *task, gsize max)
 {
-  g_autoptr (GString) said = g_string_sized_new (task->text->len + 64);
-  g_autoptr (GString) payload = NULL;
+  const GString *text = task->text;
+  gsize len = text->len;
+  g_autofree char *content = NULL;
+  g_autoptr (GString) said = NULL;
 
+  if (len > max)
+    len = (gsize) (g_utf8_find_prev_char (text->str, text->str + max + 1) - text->str);
+
+  content = g_strndup (text->str, len);
+  said = g_string_sized_new (len + 64);
   choir_payload_open (said);
-  choir_payload_add_string (said, "content", task->text->str);
-  if (task->flags & CHOIR_TASK_CUT)
+  choir_payload_add_string (said, "content", content);
+  if ((task->flags & CHOIR_TASK_CUT) || len < text->len)
     choir_payload_add_boolean (said, "truncated", TRUE);
   choir_payload_close (said);
 
+  return choir_task_make_event (task, choir_payload_as_slice (said));
+}
+
+/* As much of the text as there is room for */
+static void
+send_text (Greeting *self, const ChoirTask *task)
+{
+  gsize room = self->left - MIN (self->left, TEXT_HEAD);
+  g_autoptr (GString) payload = make_chunk (task, room);
+
+  /* a character escaped is at most six times as long */
+  if (payload->len + TEXT_HEAD > self->left)
+    {
+      g_string_free (payload, TRUE);
+      payload = make_chunk (task, room / 6);
+    }
+
+  send_late (self, task, "task.chunk", payload);
+}
+
+static void
+send_accepted (Greeting *self, const ChoirTask *task)
+{
+  g_autoptr (GString) said = g_string_new (NULL);
+  g_autoptr (GString) payload = NULL;
+
+  choir_payload_open (said);
+  choir_payload_add_string (said, "state", choir_task_state_get_name (task->state));
+  choir_payload_close (said);
+
   payload = choir_task_make_event (task, choir_payload_as_slice (said));
-  send_late (task, session, "task.chunk", payload, channel);
+  send_late (self, task, "task.accepted", payload);
 }
 
 /* How an unfinished one stands: the newest that was said, and the text so far as one chunk */
 static void
-send_state (const ChoirTask *task, ChoirSession *session, const char *channel)
+send_state (Greeting *self, const ChoirTask *task)
 {
-  g_autoptr (GString) payload = NULL;
-
   if (task->flags & CHOIR_TASK_STORING)
     return;
 
-  if (task->event != NULL)
+  if (task->event != NULL && task->event->len + TEXT_HEAD <= self->left)
     {
-      payload = g_string_new_len (task->event->str, (gssize) task->event->len);
-      send_late (task, session, task->event_type, payload, channel);
+      g_autoptr (GString) payload = g_string_new_len (task->event->str, (gssize) task->event->len);
+
+      send_late (self, task, task->event_type, payload);
     }
   else
-    {
-      g_autoptr (GString) said = g_string_new (NULL);
-
-      choir_payload_open (said);
-      choir_payload_add_string (said, "state", choir_task_state_get_name (task->state));
-      choir_payload_close (said);
-      payload = choir_task_make_event (task, choir_payload_as_slice (said));
-      send_late (task, session, "task.accepted", payload, channel);
-    }
+    send_accepted (self, task);
 
   if (task->text != NULL && task->text->len > 0)
-    send_text (task, session, channel);
+    send_text (self, task);
 }
 
 static void
-greet_at (ChoirTaskTable *table, ChoirSession *session, const char *channel)
+greet_at (ChoirTaskTable *table, Greeting *greeting)
 {
-  ChoirTaskPlace *place = g_hash_table_lookup (table->places, channel);
+  ChoirTaskPlace *place = g_hash_table_lookup (table->places, greeting->channel);
 
   for (GList *link = place != NULL ? place->tasks.head : NULL; link != NULL; link = link->next)
-    send_state (link->data, session, channel);
+    send_state (greeting, link->data);
 }
 
 /* Whether it is told, or will be, on a channel that @session has for itself */
@@ -275,38 +313,35 @@ set_heard (ChoirTaskUser *user, ChoirTask *task)
 
 /* What ended while nobody was there; once */
 static void
-tell_unheard (ChoirTaskUser *user, ChoirSession *session, const char *channel)
+tell_unheard (ChoirTaskUser *user, Greeting *greeting)
 {
   GList *next;
 
   for (GList *link = user->unheard.head; link != NULL; link = next)
     {
       ChoirTask *task = link->data;
-      g_autoptr (GString) payload =
-        g_string_new_len (task->ending->payload->str, (gssize) task->ending->payload->len);
+      const GString *end = task->ending->payload;
 
       next = link->next;
+      if (end->len + TEXT_HEAD <= greeting->left)
+        {
+          g_autoptr (GString) payload = g_string_new_len (end->str, (gssize) end->len);
 
-      /* one whose contract has no word for it has not heard */
-      if (!send_late (task, session, choir_task_get_end_type (task), payload, channel))
-        continue;
-
-      set_heard (user, task);
+          if (send_late (greeting, task, choir_task_get_end_type (task), payload))
+            set_heard (user, task);
+        }
     }
 }
 
 static void
-greet_user (ChoirTaskTable *table, ChoirSession *session)
+greet_user (ChoirTaskTable *table, Greeting *greeting, const char *user_id)
 {
-  const char *user_id = choir_session_get_user_id (session);
-  ChoirTaskUser *user = user_id != NULL ? g_hash_table_lookup (table->users, user_id) : NULL;
-  g_autofree char *channel = NULL;
+  ChoirTaskUser *user = g_hash_table_lookup (table->users, user_id);
 
   if (user == NULL)
     return;
 
-  channel = g_strconcat ("user:", user_id, NULL);
-  tell_unheard (user, session, channel);
+  tell_unheard (user, greeting);
   if (user->n_unfinished == 0)
     return;
 
@@ -316,8 +351,8 @@ greet_user (ChoirTaskTable *table, ChoirSession *session)
       const ChoirTask *task = g_tree_node_value (node);
 
       if (!choir_task_has_ended (task) && task->channel == NULL &&
-          !is_told_elsewhere (task, session))
-        send_state (task, session, channel);
+          !is_told_elsewhere (task, greeting->session))
+        send_state (greeting, task);
     }
 }
 
@@ -334,14 +369,21 @@ void
 choir_tasks_greet (ChoirHub *hub, ChoirSession *session, const char *channel)
 {
   ChoirTaskTable *table = choir_hub_get_tasks (hub);
+  const char *user_id = choir_session_get_user_id (session);
+  g_autofree char *own = NULL;
+  Greeting greeting = { session, channel, choir_handlers_get_budget (session, 0) };
 
   if (g_hash_table_size (table->by_id) == 0)
     return;
 
   if (channel != NULL)
-    greet_at (table, session, channel);
-  else
-    greet_user (table, session);
+    greet_at (table, &greeting);
+  else if (user_id != NULL)
+    {
+      own = g_strconcat ("user:", user_id, NULL);
+      greeting.channel = own;
+      greet_user (table, &greeting, user_id);
+    }
 }
 
 static gboolean

@@ -178,7 +178,7 @@ struct _ChoirTaskTable
   ChoirTimer ended_timer;
   gsize ended_bytes;
   gsize n_bytes; /* that unfinished ones hold */
-  guint n_any; /* workers that take any kind */
+  guint n_any;   /* workers that take any kind */
   guint n_queued;
   guint n_running;
   guint n_storing;
@@ -213,6 +213,7 @@ void choir_task_queue_release (ChoirTaskTable *table, ChoirTaskQueue *self);
 void choir_task_queue_add (ChoirTask *task, gboolean at_head);
 void choir_task_queue_remove (ChoirTask *task);
 ChoirTask *choir_task_queue_peek (ChoirTaskQueue *self);
+gboolean choir_task_table_gives (ChoirTaskTable *self);
 void choir_task_queue_match (ChoirTaskTable *table, ChoirTaskQueue *self);
 void choir_task_table_match_all (ChoirTaskTable *self);
 

@@ -167,6 +167,19 @@ find_worker (ChoirTaskTable *table, ChoirTaskQueue *self)
 }
 
 /**
+ * choir_task_table_gives:
+ * @self: a table
+ *
+ * Returns: whether tasks are given out: not before all are read, and not when the service is about
+ * to stop and every worker leaves
+ */
+gboolean
+choir_task_table_gives (ChoirTaskTable *self)
+{
+  return !self->loading && !choir_hub_is_draining (self->hub);
+}
+
+/**
  * choir_task_queue_match:
  * @table: a table
  * @self: one of its queues
@@ -179,15 +192,18 @@ choir_task_queue_match (ChoirTaskTable *table, ChoirTaskQueue *self)
   g_autofree char *kind = g_strdup (self->kind);
 
   /* what is given out may end at once, and the queue with it */
-  while (!table->loading && (self = g_hash_table_lookup (table->queues, kind)) != NULL &&
-         self->lines.length > 0)
+  while (choir_task_table_gives (table) &&
+         (self = g_hash_table_lookup (table->queues, kind)) != NULL && self->lines.length > 0)
     {
       ChoirTaskWorker *worker = find_worker (table, self);
 
       if (worker == NULL)
         return;
 
-      choir_task_worker_assign (worker, choir_task_queue_peek (self));
+      /* one that has no room after all offers nothing any more */
+      choir_task_worker_offer (worker);
+      if (worker->offering)
+        choir_task_worker_assign (worker, choir_task_queue_peek (self));
     }
 }
 

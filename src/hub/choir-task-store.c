@@ -170,6 +170,7 @@ choir_task_store_assigned (ChoirTask *task)
   append (task, "assigned", data, NULL);
 }
 
+/* The lease is kept if it can still be taken up */
 void
 choir_task_store_released (ChoirTask *task)
 {
@@ -180,6 +181,7 @@ choir_task_store_released (ChoirTask *task)
 
   choir_payload_open (data);
   choir_payload_add_int (data, "attempt", task->attempt);
+  choir_payload_add_string (data, "lease_id", task->lease_id);
   choir_payload_close (data);
   append (task, "released", data, NULL);
 }

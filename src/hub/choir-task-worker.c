@@ -72,9 +72,10 @@ withdraw_offers (ChoirTaskWorker *self)
 
 /* Whether it could take one more */
 static gboolean
-has_room (const ChoirTaskWorker *self)
+has_room (ChoirTaskWorker *self)
 {
-  return self->table != NULL && !self->silent && self->tasks->len < self->slots;
+  return self->table != NULL && !self->silent && self->tasks->len < self->slots &&
+         (self->funcs->has_room == NULL || self->funcs->has_room (self, self->user_data));
 }
 
 /**
@@ -247,7 +248,7 @@ choir_task_worker_fill (ChoirTaskWorker *self)
   choir_task_worker_ref (self);
 
   /* with each task it may go */
-  while (has_room (self) && !self->table->loading)
+  while (has_room (self) && choir_task_table_gives (self->table))
     {
       ChoirTask *task = find_task (self);
 
@@ -322,7 +323,7 @@ choir_task_worker_drop (ChoirTaskWorker *self, ChoirTask *task)
 void
 choir_task_worker_heard (ChoirTaskWorker *self)
 {
-  if (!self->silent)
+  if (self->offering || self->table == NULL)
     return;
 
   self->silent = FALSE;

@@ -33,6 +33,9 @@ typedef struct
                      ChoirTask *task,
                      const char *reason,
                      gpointer user_data);
+  /* (nullable): whether one more could be given now; asked again when it says something, or has
+   * settled a task */
+  gboolean (*has_room) (ChoirTaskWorker *worker, gpointer user_data);
 } ChoirTaskWorkerFuncs;
 
 ChoirTaskWorker *choir_task_worker_new (ChoirTaskTable *table,

@@ -402,6 +402,76 @@ test_store_fails (void)
   settle (worker, "task.completed", id, NULL, "completed");
 }
 
+/* However much there is to tell, who comes back gets no more than may wait for it; the rest of what
+ * has ended the next time */
+static void
+test_much_to_tell (void)
+{
+  g_autoptr (FakeHub) hub =
+    fake_hub_new (QUIET "[protocol]\nmax-queue-bytes=64K\n[task]\nmax-per-user=50\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) worker = join_worker (hub, "[\"a\"]", 50);
+  g_autofree char *text = g_strnfill (5000, '\\');
+  g_autofree char *result = g_strdup_printf ("\"result\":\"%s\"", text);
+  g_autofree char *content = g_strdup_printf ("\"content\":\"%s\"", text);
+  char *ids[10];
+  guint n_told = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    ids[i] = request_task (alice, "{\"kind\":\"a\"}");
+  fake_link_end (alice, 1000);
+  fake_link_forget (worker);
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    {
+      say (worker, i < 7 ? "task.completed" : "task.chunk", ids[i], i < 7 ? result : content);
+      g_free (ids[i]);
+    }
+
+  for (guint i = 0; i < 7; i++)
+    {
+      g_autoptr (FakeLink) again = open_as (hub, "alice");
+
+      g_assert_cmpuint (fake_link_get_n_overflows (again), ==, 0);
+      while (fake_link_get_n_frames (again) > 0)
+        {
+          g_autofree char *json = fake_link_take (again);
+          g_autofree char *type = fake_link_read (json, "type");
+
+          n_told += g_str_equal (type, "task.completed");
+        }
+    }
+  g_assert_cmpuint (n_told, ==, 7);
+}
+
+/* Everybody is sent away before the service stops: that costs no task an attempt */
+static void
+test_drain (void)
+{
+  g_autoptr (FakeHub) old = fake_hub_new (QUIET "[task]\nmax-attempts=1\n");
+  g_autoptr (FakeLink) asker = fake_link_join (old, "alice");
+  g_autoptr (FakeLink) first = join_worker (old, "[\"a\"]", 1);
+  g_autoptr (FakeLink) second = join_worker (old, "[\"a\"]", 1);
+  g_autofree char *id = request_task (asker, "{\"kind\":\"a\"}");
+  g_autofree char *lease = take_member (first, "task.assigned", "payload.lease_id");
+  g_autofree char *claim = g_strdup_printf ("\"lease_id\":\"%s\"", lease);
+  g_autoptr (FakeHub) hub = NULL;
+  g_autoptr (FakeLink) worker = NULL;
+
+  choir_hub_shutdown (old->hub);
+  fake_link_end (first, 1012);
+  fake_hub_iterate ();
+  fake_link_expect_nothing (second);
+  fake_link_end (second, 1012);
+  fake_link_end (asker, 1012);
+
+  hub = restart (old, QUIET "[task]\nmax-attempts=1\n");
+  fake_hub_iterate ();
+  worker = open_worker (hub);
+  say (worker, "task.progress", id, claim);
+  fake_link_expect_nothing (worker);
+  settle (worker, "task.completed", id, NULL, "completed");
+}
+
 /* Without a store tasks live in memory */
 static void
 test_without_store (void)
@@ -432,6 +502,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/task-return/take-up", test_take_up);
   g_test_add_func ("/task-return/forgotten", test_forgotten);
   g_test_add_func ("/task-return/store-fails", test_store_fails);
+  g_test_add_func ("/task-return/much-to-tell", test_much_to_tell);
+  g_test_add_func ("/task-return/drain", test_drain);
   g_test_add_func ("/task-return/without-store", test_without_store);
 
   return g_test_run ();

@@ -500,6 +500,40 @@ test_idempotency (void)
   g_assert_cmpint (fake_hub_count (hub, "choir_tasks_queued", NULL), ==, 2);
 }
 
+/* A worker is given no more at once than may wait for it, and the rest as it gets on */
+static void
+test_room (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (QUIET "[task]\nmax-per-user=100\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) worker = NULL;
+  g_autofree char *text = g_strnfill (40000, 'x');
+  g_autofree char *payload = g_strdup_printf ("{\"kind\":\"a\",\"x\":[\"%.9000s\",\"%.9000s\","
+                                              "\"%.9000s\",\"%.9000s\"]}",
+                                              text, text, text, text);
+  guint n_done = 0;
+
+  for (guint i = 0; i < 60; i++)
+    g_free (request_task (alice, payload));
+  worker = open_worker (hub);
+  pull (worker, "[\"a\"]", 64);
+  g_assert_cmpuint (fake_link_get_n_overflows (worker), ==, 0);
+  g_assert_cmpint (fake_hub_count (hub, "choir_tasks_running", NULL), <, 60);
+
+  while (fake_link_get_n_frames (worker) > 0)
+    {
+      g_autofree char *json = fake_link_take (worker);
+      g_autofree char *type = fake_link_read (json, "type");
+      g_autofree char *id = fake_link_read (json, "payload.task_id");
+
+      if (g_str_equal (type, "task.assigned"))
+        say (worker, "task.completed", id, NULL);
+      n_done += g_str_equal (type, "task.settled");
+    }
+  g_assert_cmpuint (n_done, ==, 60);
+  g_assert_cmpuint (fake_link_get_n_overflows (worker), ==, 0);
+}
+
 static void
 test_status (void)
 {
@@ -574,6 +608,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/task/reports", test_reports);
   g_test_add_func ("/task/roles", test_roles);
   g_test_add_func ("/task/idempotency", test_idempotency);
+  g_test_add_func ("/task/room", test_room);
   g_test_add_func ("/task/status", test_status);
 
   return g_test_run ();
