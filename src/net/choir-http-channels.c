@@ -77,11 +77,14 @@ append_merged (GString *body, ChoirHub *hub, const ChoirHttpPage *page, const GP
     {
       const ChoirChannel *channel = i < page->items->len ? page->items->pdata[i] : NULL;
       const ChoirStreamInfo *info = j < stored->len ? stored->pdata[j] : NULL;
-      int order = channel == NULL ? 1 : info == NULL ? -1 : strcmp (channel->name, info->name);
+      int order = channel == NULL ? 1 : -1;
 
-      if (order <= 0)
+      if (channel != NULL && info != NULL)
+        order = strcmp (channel->name, info->name);
+
+      if (channel != NULL && order <= 0)
         append_channel (body, hub, channel);
-      else
+      else if (info != NULL)
         append_stored (body, info);
       i += order <= 0;
       j += order >= 0;
