@@ -65,14 +65,20 @@ def test_who_is_there(daemon, document):
     assert set(by_user(bob.open(document)['members'])) == {ann.user_id, bob.user_id}
 
 
-def test_a_connection_that_ends_has_left(daemon, document):
-    ann, bob = Talker(daemon), Talker(daemon)
+def test_a_connection_that_ends_has_left(start, document):
+    """At once if its client said goodbye, else when nobody waits for it any longer."""
+    daemon = start({**SETTINGS, 'session.resume-window': '1s'})
+    ann, bob, carol = Talker(daemon), Talker(daemon), Talker(daemon)
+    carol.open(document)
     ann.open(document)
     bob.open(document)
     assert ann.wait_type('user.presence')['payload']['event'] == 'user_joined'
     bob.ws.abort()
     left = ann.wait_type('user.presence')['payload']
     assert left['event'] == 'user_left' and left['session_id'] == bob.session_id, left
+    carol.ws.send_close(1000)
+    left = ann.wait_type('user.presence')['payload']
+    assert left['event'] == 'user_left' and left['session_id'] == carol.session_id, left
 
 
 def test_each_session_is_announced_once(daemon, document, user):
