@@ -42,12 +42,37 @@ choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload)
   return out;
 }
 
-/* What a chat message says, checked: its payload as the others get it. @message_id: (out) (transfer
- * full): made up if the sender has none. (transfer full) (nullable): %NULL: it was refused */
+/* (transfer full): for a message whose sender gave none. Sent again with the same key it is the
+ * same message, and has the same id */
+static char *
+make_id (const char *channel, const char *key)
+{
+  g_autofree char *text = NULL, *hash = NULL;
+  char *id = g_malloc (CHOIR_ID_SIZE);
+
+  if (key == NULL)
+    {
+      choir_id_generate (id);
+      return id;
+    }
+
+  /* RFC 9562 version 8: one's own hash */
+  text = g_strconcat (channel, "\n", key, NULL);
+  hash = g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+  g_snprintf (id, CHOIR_ID_SIZE, "%.8s-%.4s-8%.3s-8%.3s-%.12s", hash, hash + 8, hash + 12,
+              hash + 15, hash + 18);
+
+  return id;
+}
+
+/* What a chat message says, checked: its payload as the others get it. @publication: its channel
+ * and key. @message_id: (out) (transfer full): made up if the sender has none. (transfer full)
+ * (nullable): %NULL: it was refused */
 GString *
 choir_handlers_make_chat (ChoirSession *session,
                           const ChoirEnvelope *message,
                           ChoirSlice payload,
+                          const ChoirPublication *publication,
                           char **message_id)
 {
   g_auto (ChoirChatMessage) read = { 0 };
@@ -69,10 +94,7 @@ choir_handlers_make_chat (ChoirSession *session,
     }
 
   if (read.message_id == NULL)
-    {
-      read.message_id = g_malloc (CHOIR_ID_SIZE);
-      choir_id_generate (read.message_id);
-    }
+    read.message_id = make_id (publication->channel, publication->key);
 
   out = choir_chat_stamp_message (session, payload, &read);
   *message_id = g_steal_pointer (&read.message_id);
@@ -99,16 +121,13 @@ handle_message (ChoirSession *session, const ChoirEnvelope *message)
   if (!choir_handlers_read_key (session, message, &value, &key))
     return;
 
-  payload = choir_handlers_make_chat (session, message, message->payload, &message_id);
+  publication = (ChoirPublication){ .channel = channel, .type = "chat.message", .key = key };
+  payload =
+    choir_handlers_make_chat (session, message, message->payload, &publication, &message_id);
   if (payload == NULL)
     return;
 
-  publication = (ChoirPublication){
-    .channel = channel,
-    .type = "chat.message",
-    .payload = choir_payload_as_slice (payload),
-    .key = key,
-  };
+  publication.payload = choir_payload_as_slice (payload);
   choir_handlers_publish (session, message, &publication, message_id);
 }
 

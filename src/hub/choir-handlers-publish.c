@@ -81,9 +81,7 @@ send_published (const Publisher *self, const ChoirPublished *published)
   choir_payload_add_string (payload, "channel", published->channel->name);
   choir_payload_add_string (payload, "epoch", published->channel->epoch);
   choir_payload_add_int (payload, "offset", published->offset);
-  /* of one that was published before it may have been another */
-  if (self->message_id != NULL && !published->duplicate)
-    choir_payload_add_string (payload, "message_id", self->message_id);
+  choir_payload_add_string (payload, "message_id", self->message_id);
   if (published->duplicate)
     choir_payload_add_boolean (payload, "duplicate", TRUE);
   choir_payload_close (payload);
@@ -247,13 +245,15 @@ check_publish_type (ChoirSession *session,
 static GString *
 stamp (ChoirSession *session,
        const ChoirEnvelope *message,
-       const char *type,
        ChoirSlice payload,
+       const ChoirPublication *publication,
        char **message_id)
 {
+  const char *type = publication->type;
+
   *message_id = NULL;
   if (strcmp (type, "chat.message") == 0)
-    return choir_handlers_make_chat (session, message, payload, message_id);
+    return choir_handlers_make_chat (session, message, payload, publication, message_id);
 
   if (g_str_has_prefix (type, "chat.") || g_str_has_prefix (type, "cursor.") ||
       g_str_has_prefix (type, "selection."))
@@ -297,16 +297,12 @@ handle_publish (ChoirSession *session, const ChoirEnvelope *message)
       return;
     }
 
-  stamped = stamp (session, message, type, payload.raw, &message_id);
+  publication = (ChoirPublication){ .channel = channel, .type = type, .key = key };
+  stamped = stamp (session, message, payload.raw, &publication, &message_id);
   if (stamped == NULL)
     return;
 
-  publication = (ChoirPublication){
-    .channel = channel,
-    .type = type,
-    .payload = choir_payload_as_slice (stamped),
-    .key = key,
-  };
+  publication.payload = choir_payload_as_slice (stamped);
   choir_handlers_publish (session, message, &publication, message_id);
 }
 

@@ -58,6 +58,7 @@ choir_handlers_may_relay (ChoirSession *session, const ChoirEnvelope *message, c
 GString *choir_handlers_make_chat (ChoirSession *session,
                                    const ChoirEnvelope *message,
                                    ChoirSlice payload,
+                                   const ChoirPublication *publication,
                                    char **message_id);
 
 void choir_handlers_document_lost (ChoirSession *session, const char *channel);

@@ -964,8 +964,7 @@ test_clients (void)
                     "correlation_id", "q", NULL);
   fake_link_ask (alice, "chat.message",
                  "{\"channel\":\"chat:1\",\"content\":\"x\",\"idempotency_key\":\"k\"}");
-  fake_link_expect (alice, "publish.ok", "payload.offset", "1", "payload.duplicate", "true",
-                    "payload.message_id", "-", NULL);
+  fake_link_expect (alice, "publish.ok", "payload.offset", "1", "payload.duplicate", "true", NULL);
   fake_link_ask (alice, "publish",
                  "{\"channel\":\"chat:1\",\"type\":\"note\",\"idempotency_key\":\"k\"}");
   fake_link_expect (alice, "publish.ok", "payload.offset", "1", "payload.duplicate", "true", NULL);

@@ -372,6 +372,45 @@ test_limits (void)
   fake_link_expect_nothing (alice);
 }
 
+/* What could not be stored is still open, and its end may be said again */
+static void
+test_not_stored (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (SETTINGS "[chat]\nstream-timeout=10s\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) bob = fake_link_join (hub, "bob");
+  ChoirChat *chat = choir_hub_get_chat (hub->hub);
+
+  subscribe (bob, "chat:1");
+  chunk (alice, "chat:1", "m", "one ", "");
+  expect_chunk (bob, "m", "one ", "0");
+  choir_store_memory_set_failing (CHOIR_STORE_MEMORY (hub->store), TRUE);
+  chunk (alice, "chat:1", "m", "two", ",\"seq\":1,\"complete\":true");
+  fake_link_expect (alice, "error", "payload.code", "UNAVAILABLE", "payload.original_type",
+                    "chat.chunk", "correlation_id", "c", NULL);
+  fake_link_expect_nothing (bob);
+  g_assert_cmpuint (choir_chat_get_n_bytes (chat), ==, strlen ("one "));
+
+  choir_store_memory_set_failing (CHOIR_STORE_MEMORY (hub->store), FALSE);
+  chunk (alice, "chat:1", "m", "two", ",\"seq\":1,\"complete\":true");
+  fake_link_expect (alice, "publish.ok", "payload.offset", "1", NULL);
+  expect_end (bob, "m", "two", "-");
+  expect_log (bob, "chat:1", "one two", "-");
+
+  /* one whose sender has gone is given up some time, and those who have heard it are told */
+  choir_store_memory_set_failing (CHOIR_STORE_MEMORY (hub->store), TRUE);
+  chunk (alice, "chat:1", "n", "never", "");
+  expect_chunk (bob, "n", "never", "0");
+  fake_link_end (alice, 1000);
+  for (guint i = 0; i < 6; i++)
+    {
+      fake_hub_iterate ();
+      g_assert_cmpuint (choir_chat_get_n_streams (chat), ==, i < 4 ? 1 : 0);
+      fake_hub_advance (hub, 11 * SECOND);
+    }
+  assert_idle (hub);
+}
+
 /* Users are held to a rate, whoever works for them is not */
 static void
 test_rate (void)
@@ -438,6 +477,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chat-stream/joiner", test_joiner);
   g_test_add_func ("/chat-stream/whole-contracts", test_whole_contracts);
   g_test_add_func ("/chat-stream/limits", test_limits);
+  g_test_add_func ("/chat-stream/not-stored", test_not_stored);
   g_test_add_func ("/chat-stream/rate", test_rate);
   g_test_add_func ("/chat-stream/many", test_many);
 

@@ -115,6 +115,7 @@ test_id (void)
   g_autoptr (FakeHub) hub = fake_hub_new (SETTINGS);
   g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
   g_autofree char *made = NULL, *told = NULL, *message = NULL, *answer = NULL;
+  char *ids[3];
   g_autofree char *long_id = g_strnfill (129, 'x');
   g_autofree char *too_long =
     g_strdup_printf ("{\"channel\":\"room:1\",\"content\":\"x\",\"message_id\":\"%s\"}", long_id);
@@ -135,10 +136,26 @@ test_id (void)
   g_assert_cmpuint (strlen (made), ==, 36);
   g_assert_cmpstr (made, ==, told);
 
+  /* the same message has the same id, also where the sender gives it none */
+  for (guint i = 0; i < 2; i++)
+    fake_link_say (alice, "{\"type\":\"chat.message\",\"payload\":{\"channel\":\"room:1\","
+                          "\"content\":\"x\",\"idempotency_key\":\"k\"}}");
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *heard = fake_link_take (alice);
+
+      ids[i] = fake_link_read (heard, "payload.message_id");
+      g_assert_cmpuint (strlen (ids[i]), ==, 36);
+      g_assert_cmpstr (ids[i], ==, ids[0]);
+    }
+  fake_link_expect_nothing (alice);
+
   fake_link_refuse (alice, "chat.message", too_long, "VALIDATION_ERROR");
   fake_link_refuse (alice, "chat.message",
                     "{\"channel\":\"room:1\",\"content\":\"x\",\"message_id\":\"\"}",
                     "VALIDATION_ERROR");
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    g_free (ids[i]);
 }
 
 /* References, not contents */
