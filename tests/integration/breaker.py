@@ -35,7 +35,7 @@ class Position:
     def __init__(self):
         self.epoch = None
         self.offset = None
-        self.asking = False
+        self.asking = None  # the correlation_id of the question whose answer counts
 
     def stand_at(self, epoch, offset):
         self.epoch, self.offset = epoch, offset
@@ -50,6 +50,7 @@ class Subscriber:
         self.positions = {channel: Position() for channel in channels}
         self.counts = Counter()
         self._rng = random.Random(seed)
+        self._questions = count()
         self._session = None
         self._ws = None
 
@@ -76,22 +77,23 @@ class Subscriber:
             raise Broken(f'{self.name}: took over another session')
         self._session = established['payload']['session_id']
         self.counts['resumed' if resumed else 'connected'] += 1
-        for position in self.positions.values():
-            position.asking = False
-        if not resumed:
-            await self._ask(list(self.positions))
+        # the session is the same; what it was asked may have been lost on the way, or the answer
+        unanswered = [channel for channel, position in self.positions.items() if position.asking]
+        if not resumed or unanswered:
+            await self._ask(unanswered if resumed else list(self.positions))
         async for text in self._ws:
             message = json.loads(text)
             await self._take(message)
 
     async def _ask(self, channels):
         wanted = []
+        question = f'{next(self._questions)}'
         for channel in channels:
             position = self.positions[channel]
-            position.asking = True
+            position.asking = question
             wanted.append({'channel': channel} if position.epoch is None else
                           {'channel': channel, 'epoch': position.epoch, 'offset': position.offset})
-        await self._ws.send(json.dumps({'type': 'subscribe', 'payload': {'channels': wanted}}))
+        await self._ws.send(json.dumps({'type': 'subscribe', 'correlation_id': question, 'payload': {'channels': wanted}}))
 
     async def _take(self, message):
         if message['type'] == 'subscription.confirmed':
@@ -99,9 +101,12 @@ class Subscriber:
             if any(row['code'] != 'UNAVAILABLE' for row in rejected):
                 raise Broken(f'{self.name}: rejected {rejected}')
             for row in message['payload']['channels']:
-                self._confirm(row)
-            if rejected:
-                await self._ask([row['channel'] for row in rejected])
+                if self.positions[row['channel']].asking == message['correlation_id']:
+                    self._confirm(row)
+            again = [row['channel'] for row in rejected
+                     if self.positions[row['channel']].asking == message['correlation_id']]
+            if again:
+                await self._ask(again)
         elif message['type'] == 'error':
             raise Broken(f'{self.name}: {message}')
         elif 'offset' in message:
@@ -109,7 +114,7 @@ class Subscriber:
 
     def _confirm(self, row):
         position = self.positions[row['channel']]
-        position.asking = False
+        position.asking = None
         offsets = [message['offset'] for message in row['messages']]
         if offsets != list(range(offsets[0], offsets[0] + len(offsets)) if offsets else []):
             raise Broken(f'{self.name}: {row["channel"]} confirmed with offsets {offsets}')

@@ -8,6 +8,7 @@ CHOIR_BREAKER_SECONDS: how long, 15 unless set; CHOIR_BREAKER_SUBSCRIBERS: how m
 import asyncio
 import os
 from collections import Counter
+from itertools import count
 
 from breaker import Log, Publisher, Subscriber, read_history
 from choir_test import Daemon
@@ -88,16 +89,34 @@ class Scene:
         await self.kill_and_restart()
         await self.check_what_is_kept()
 
+    async def say_the_last_word(self, number):
+        """In every channel. Whoever took over a session whose old socket had been given the end of it finds the gap only now."""
+        last = Publisher(f'last{number}', self.daemon.address, self.token('last'), DURABLE + FLEETING, self.log, window=8)
+        saying = asyncio.ensure_future(last.run())
+        while not any(name == last.name for name, _ in self.log.acknowledged):
+            await asyncio.sleep(0.02)
+        last.stopping = True
+        await asyncio.wait_for(saying, scaled(20))
+
     async def wait_until_everybody_has_everything(self, listening):
         heads = {}
-        for channel in DURABLE + FLEETING:
-            epoch, messages = await read_history(self.daemon.address, self.token('judge'), channel)
-            heads[channel] = (epoch, messages[-1]['offset'])
+
+        def behind():
+            return [(one.name, channel, place.epoch, place.offset, place.asking, heads[channel])
+                    for one in self.subscribers for channel, place in one.positions.items()
+                    if (place.epoch, place.offset) != heads[channel]]
 
         async def arrived():
-            while any((place.epoch, place.offset) != heads[channel]
-                      for one in self.subscribers for channel, place in one.positions.items()):
-                await asyncio.sleep(0.05)
+            for number in count():
+                await self.say_the_last_word(number)
+                for channel in DURABLE + FLEETING:
+                    epoch, messages = await read_history(self.daemon.address, self.token('judge'), channel)
+                    heads[channel] = (epoch, messages[-1]['offset'])
+                # what was stalled before it became calm moves again after some seconds
+                for _ in range(100):
+                    if not behind():
+                        return
+                    await asyncio.sleep(0.05)
 
         waiting = asyncio.ensure_future(asyncio.wait_for(arrived(), scaled(90)))
         try:
@@ -105,10 +124,7 @@ class Scene:
             for task in done:
                 task.result()
         except asyncio.TimeoutError:
-            behind = [(one.name, channel, place.epoch, place.offset, place.asking, heads[channel])
-                      for one in self.subscribers for channel, place in one.positions.items()
-                      if (place.epoch, place.offset) != heads[channel]]
-            raise AssertionError(f'{len(behind)} have not arrived: {behind[:5]}') from None
+            raise AssertionError(f'{len(behind())} have not arrived: {behind()[:5]}') from None
         finally:
             waiting.cancel()
 
