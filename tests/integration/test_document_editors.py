@@ -15,7 +15,8 @@ N_EDITS = 1200
 
 @pytest.fixture
 def daemon(start):
-    return start(SETTINGS, config=CONFIG, env=FAST)
+    # nobody waits for long for one that drops its connection
+    return start({**SETTINGS, 'session.resume-window': '1s'}, config=CONFIG, env=FAST)
 
 
 def type_at_random(rng, editors, n_edits):
