@@ -38,6 +38,14 @@ presence=no
 """
 
 
+async def end(tasks):
+    """A wait that has just got what it waited for swallows one cancellation."""
+    while tasks := [task for task in tasks if not task.done()]:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=0.5)
+
+
 class Scene:
     def __init__(self, daemon):
         self.daemon = daemon
@@ -82,9 +90,7 @@ class Scene:
                 await asyncio.wait_for(asyncio.gather(*publishing), scaled(60))
                 await self.wait_until_everybody_has_everything(listening)
             finally:
-                for task in publishing + listening:
-                    task.cancel()
-                await asyncio.gather(*publishing, *listening, return_exceptions=True)
+                await end(publishing + listening)
             self.faults = proxy.done
         await self.kill_and_restart()
         await self.check_what_is_kept()
