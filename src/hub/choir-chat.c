@@ -6,6 +6,7 @@
 
 #include "choir-chat-private.h"
 
+#include "choir-chat-check.h"
 #include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-hub-private.h"
@@ -13,6 +14,9 @@
 #include "choir-session.h"
 
 #include <string.h>
+
+/* What a stream takes besides its text, about */
+#define STREAM_BYTES 512
 
 static guint
 hash_stream (gconstpointer data)
@@ -125,6 +129,15 @@ is_next (const ChoirChunk *chunk, guint64 next, guint64 *expected, GError **erro
   return FALSE;
 }
 
+/* A user must not take up what there is for all; who works for many has many under way */
+static gboolean
+has_too_many (ChoirChat *self, ChoirSession *session, guint max)
+{
+  const GQueue *own = g_hash_table_lookup (self->by_session, session);
+
+  return own != NULL && own->length >= max && !choir_chat_is_back_end (session);
+}
+
 static ChoirChatStream *
 begin (ChoirChat *self, const ChoirChunk *chunk, guint64 *expected, GError **error)
 {
@@ -138,6 +151,12 @@ begin (ChoirChat *self, const ChoirChunk *chunk, guint64 *expected, GError **err
     {
       refuse (error, CHOIR_ERROR_RATE_LIMITED,
               "Too many messages are being streamed in this channel");
+      return NULL;
+    }
+
+  if (has_too_many (self, chunk->session, settings->chat.max_streams))
+    {
+      refuse (error, CHOIR_ERROR_RATE_LIMITED, "You are streaming too many messages");
       return NULL;
     }
 
@@ -182,7 +201,7 @@ has_room (ChoirChat *self, const ChoirChatStream *stream, gsize len, GError **er
       return FALSE;
     }
 
-  if (self->n_bytes + len <= settings->chat.max_bytes)
+  if (self->n_bytes + self->n_open * STREAM_BYTES + len <= settings->chat.max_bytes)
     return TRUE;
 
   refuse (error, CHOIR_ERROR_UNAVAILABLE, "Too much is being streamed at the moment");

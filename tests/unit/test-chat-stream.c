@@ -348,9 +348,10 @@ static void
 test_limits (void)
 {
   g_autoptr (FakeHub) hub =
-    fake_hub_new (SETTINGS "[chat]\nmax-message=1K\nmax-bytes=2K\nmax-streams=2\n"
+    fake_hub_new (SETTINGS "[chat]\nmax-message=1K\nmax-bytes=4K\nmax-streams=2\n"
                            "[rate]\nchunk=\n");
   g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) bob = fake_link_join (hub, "bob");
   g_autofree char *text = g_strnfill (1000, 'x');
 
   chunk (alice, "room:1", "a", text, "");
@@ -359,9 +360,11 @@ test_limits (void)
   chunk (alice, "room:1", "b", text, "");
   chunk (alice, "room:1", "c", "x", "");
   fake_link_expect_error (alice, "RATE_LIMIT_EXCEEDED");
-  /* another channel has room for it, the service has not */
-  chunk (alice, "room:2", "c", text, "");
-  fake_link_expect_error (alice, "UNAVAILABLE");
+  /* nor has she more elsewhere; somebody else has, but then the service has no room for it */
+  chunk (alice, "room:2", "c", "x", "");
+  fake_link_expect_error (alice, "RATE_LIMIT_EXCEEDED");
+  chunk (bob, "room:2", "c", text, "");
+  fake_link_expect_error (bob, "UNAVAILABLE");
   g_assert_cmpuint (choir_chat_get_n_streams (choir_hub_get_chat (hub->hub)), ==, 2);
   g_assert_cmpuint (choir_chat_get_n_bytes (choir_hub_get_chat (hub->hub)), ==, 2000);
 
