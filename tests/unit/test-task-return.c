@@ -472,6 +472,59 @@ test_drain (void)
   settle (worker, "task.completed", id, NULL, "completed");
 }
 
+/* What became of tasks, page by page, as long as they are kept */
+static void
+test_status (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (QUIET "[task]\nkeep=1m\nmax-per-user=200\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) worker = join_worker (hub, "[\"a\"]", 1);
+  g_autofree char *id = request_task (alice, "{\"kind\":\"a\"}");
+  g_autofree char *newest = NULL;
+  g_autofree char *page = NULL;
+
+  expect_assigned (worker, id, "1");
+  say (worker, "task.chunk", id, "\"content\":\"The \"");
+  say (worker, "task.chunk", id, "\"content\":\"ans\"");
+  fake_link_forget (alice);
+  fake_link_ask (alice, "task.status", "{}");
+  fake_link_expect (alice, "task.state", "payload.tasks.0.text", "The ans", "payload.complete",
+                    "true", NULL);
+  settle (worker, "task.completed", id, "\"result\":1", "completed");
+  fake_link_forget (alice);
+  fake_link_ask (alice, "task.status", "{}");
+  fake_link_expect (alice, "task.state", "payload.tasks.0.event.type", "task.completed",
+                    "payload.tasks.0.event.payload.result", "1", "payload.tasks.0.lease_id", "-",
+                    NULL);
+
+  for (guint i = 0; i < 100; i++)
+    {
+      g_free (newest);
+      newest = request_task (alice, "{\"kind\":\"b\"}");
+    }
+  fake_link_ask (alice, "task.status", "{}");
+  page = fake_link_take (alice);
+  {
+    g_autofree char *first = fake_link_read (page, "payload.tasks.0.task_id");
+    g_autofree char *last = fake_link_read (page, "payload.tasks.99.task_id");
+    g_autofree char *complete = fake_link_read (page, "payload.complete");
+    g_autofree char *before = g_strdup_printf ("{\"before\":\"%s\"}", last);
+
+    g_assert_cmpstr (first, ==, newest);
+    g_assert_cmpstr (complete, ==, "false");
+    fake_link_ask (alice, "task.status", before);
+    fake_link_expect (alice, "task.state", "payload.tasks.0.task_id", id, "payload.tasks.1", "-",
+                      "payload.complete", "true", NULL);
+  }
+
+  pass (hub, 61 * SECOND);
+  fake_link_ask (alice, "task.status", "{}");
+  fake_link_expect (alice, "task.state", "payload.complete", "true", "payload.tasks.100", "-",
+                    NULL);
+  say (alice, "task.status", id, NULL);
+  fake_link_expect_error (alice, "NOT_FOUND");
+}
+
 /* Without a store tasks live in memory */
 static void
 test_without_store (void)
@@ -504,6 +557,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/task-return/store-fails", test_store_fails);
   g_test_add_func ("/task-return/much-to-tell", test_much_to_tell);
   g_test_add_func ("/task-return/drain", test_drain);
+  g_test_add_func ("/task-return/status", test_status);
   g_test_add_func ("/task-return/without-store", test_without_store);
 
   return g_test_run ();
