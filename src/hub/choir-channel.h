@@ -104,8 +104,6 @@ guint choir_channel_trim (ChoirChannel *self, gint64 wall_us);
 gboolean choir_channel_is_disposable (const ChoirChannel *self);
 const ChoirPost *choir_channel_get_post (const ChoirChannel *self, guint i);
 guint64 choir_channel_get_first (const ChoirChannel *self);
-gboolean choir_channel_can_recover (const ChoirChannel *self, const char *epoch, guint64 offset);
-guint choir_channel_find_after (const ChoirChannel *self, guint64 offset);
 void choir_post_to_message (const ChoirPost *self, const ChoirChannel *channel, ChoirMessage *out);
 
 G_END_DECLS

@@ -32,16 +32,6 @@ choir_handlers_begin_item (GString *list)
     g_string_append_c (list, ',');
 }
 
-void
-choir_handlers_append_post (GString *out, ChoirSession *session, ChoirChannel *channel, guint i)
-{
-  ChoirMessage message;
-
-  choir_post_to_message (choir_channel_get_post (channel, i), channel, &message);
-  choir_handlers_begin_item (out);
-  choir_envelope_append (choir_session_get_dialect (session), &message, out);
-}
-
 char *
 choir_handlers_dup_named_channel (ChoirSession *session,
                                   const ChoirEnvelope *message,

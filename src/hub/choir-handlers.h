@@ -41,12 +41,9 @@ char *choir_handlers_dup_named_channel (ChoirSession *session,
 /* (transfer full): the payload with who sent it; what the sender claims about that is replaced */
 GString *choir_handlers_with_sender (ChoirSession *session, ChoirSlice payload);
 
-/* Lists of log entries in answers: how much still fits the asker's queue, the comma, and one entry
- * as its dialect writes it */
+/* Lists of log entries in answers: how much still fits the asker's queue, and the comma */
 gsize choir_handlers_get_budget (ChoirSession *session, gsize used);
 void choir_handlers_begin_item (GString *list);
-void
-choir_handlers_append_post (GString *out, ChoirSession *session, ChoirChannel *channel, guint i);
 
 gboolean choir_handlers_may_subscribe (const char *channel, GError **error);
 

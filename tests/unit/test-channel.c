@@ -117,26 +117,17 @@ test_age (Fixture *self, gconstpointer data)
 }
 
 static void
-test_recover (Fixture *self, gconstpointer data)
+test_first (Fixture *self, gconstpointer data)
 {
-  const char *epoch = self->channel->epoch;
-
-  g_assert_false (choir_channel_can_recover (self->channel, "other", 0));
-  g_assert_false (choir_channel_can_recover (self->channel, epoch, 1));
-  for (guint i = 0; i < 8; i++)
+  g_assert_cmpuint (choir_channel_get_first (self->channel), ==, 1);
+  for (guint i = 0; i < 5; i++)
     append (self, 1000, "{}");
-  /* 4 to 8 are here */
-  g_assert_false (choir_channel_can_recover (self->channel, epoch, 2));
-  g_assert_true (choir_channel_can_recover (self->channel, epoch, 3));
-  g_assert_true (choir_channel_can_recover (self->channel, epoch, 8));
-  g_assert_false (choir_channel_can_recover (self->channel, epoch, 9));
-  g_assert_false (choir_channel_can_recover (self->channel, epoch, G_MAXUINT64));
-  g_assert_false (choir_channel_can_recover (self->channel, "other", 8));
-  g_assert_cmpuint (choir_channel_find_after (self->channel, 0), ==, 0);
-  g_assert_cmpuint (choir_channel_find_after (self->channel, 3), ==, 0);
-  g_assert_cmpuint (choir_channel_find_after (self->channel, 4), ==, 1);
-  g_assert_cmpuint (choir_channel_find_after (self->channel, 8), ==, 5);
-  g_assert_cmpuint (choir_channel_find_after (self->channel, G_MAXINT64), ==, 5);
+  g_assert_cmpuint (choir_channel_get_first (self->channel), ==, 1);
+  for (guint i = 0; i < 3; i++)
+    append (self, 1000, "{}");
+  g_assert_cmpuint (choir_channel_get_first (self->channel), ==, 4);
+  choir_channel_trim (self->channel, 1000 * SECOND + self->ns.history_age_us + 1);
+  g_assert_cmpuint (choir_channel_get_first (self->channel), ==, 9);
 }
 
 /* Whatever the budget does, the log has no hole */
@@ -158,7 +149,7 @@ test_budget (Fixture *self, gconstpointer data)
   append (self, 1000, "{}");
   g_assert_cmpuint (other->n_posts, ==, 0);
   g_assert_cmpuint (other->offset, ==, 1);
-  g_assert_false (choir_channel_can_recover (other, other->epoch, 0));
+  g_assert_cmpuint (choir_channel_get_first (other), ==, 2);
   self->channel = own;
   newest = own->offset;
 
@@ -222,7 +213,7 @@ main (int argc, char **argv)
   ADD ("kinds", test_kinds);
   ADD ("size", test_size);
   ADD ("age", test_age);
-  ADD ("recover", test_recover);
+  ADD ("first", test_first);
   ADD ("budget", test_budget);
   ADD ("subscribers", test_subscribers);
 
