@@ -243,7 +243,7 @@ static const ChoirDialectOutbound jddb_outbound[] = {
   { "sync.response", "sync.response", JDDB_STATE },
   { "conflict.detected", "conflict.detected", JDDB_WHO " changeId=change_id *" },
   { "chat.chunk", NULL, NULL },
-  TYPING_END,
+  { "chat.typing.end", NULL, NULL },
   { "presence.joined", "user.presence", JDDB_PRESENCE ("user_joined") },
   { "presence.left", "user.presence", JDDB_PRESENCE ("user_left") },
   { "presence.state", "user.presence", JDDB_PRESENCE ("state") },
