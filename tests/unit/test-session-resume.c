@@ -188,6 +188,7 @@ test_figures (Fixture *self, gconstpointer data)
   g_assert_cmpint (fake_hub_count (self->hub, "choir_reconnects", NULL), ==, 0);
 
   back = come_back (self);
+  expect_resumed (self, back);
   g_assert_cmpuint (choir_hub_get_n_connections (hub), ==, 1);
   g_assert_cmpuint (choir_hub_get_n_sessions (hub), ==, 1);
   g_assert_cmpuint (choir_hub_get_n_users (hub), ==, 1);
@@ -581,6 +582,7 @@ test_by_client (Fixture *self, gconstpointer data)
   /* two windows may well use one name: neither takes the other's place */
   again = fake_link_return (self->hub, CHOIR_DIALECT_NETRA, "bob", ALL, NULL, "tab-1");
   g_assert_true (fake_link_get_session (first) == session);
+  g_assert_true (fake_link_get_session (again) != session);
 
   fake_link_forget (first);
   fake_link_end (first, CHOIR_CLOSE_ABNORMAL);
