@@ -66,10 +66,11 @@ refill (void)
   pool.left = POOL_SIZE;
 }
 
-static void
+/* Inline, so that copying and clearing a known number of bytes are a few moves */
+G_ALWAYS_INLINE static inline void
 take_bytes (void *out, guint n)
 {
-  if (pool.left < n)
+  if (G_UNLIKELY (pool.left < n))
     refill ();
 
   pool.left -= n;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* One TLS record (RFC 8446 5.1) */
@@ -122,8 +123,9 @@ choir_transport_read (ChoirTransport *self, guint8 *buffer, gsize size)
       return n >= 0 ? n : from_error (error);
     }
 
+  /* recv() is a cancellation point, which costs bookkeeping wherever there is a second thread */
   do
-    n = recv (self->fd, buffer, size, MSG_DONTWAIT);
+    n = syscall (SYS_recvfrom, self->fd, buffer, size, MSG_DONTWAIT, NULL, NULL);
   while (n < 0 && errno == EINTR);
 
   return n >= 0 ? n : from_errno ();
