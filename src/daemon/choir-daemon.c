@@ -11,6 +11,7 @@
 #include "choir-clock.h"
 #include "choir-container.h"
 #include "choir-directory-store.h"
+#include "choir-event-stream.h"
 #include "choir-gateway.h"
 #include "choir-hub.h"
 #include "choir-keys.h"
@@ -354,6 +355,16 @@ choir_daemon_stop (ChoirDaemon *self)
   choir_hub_drain_async (self->hub, NULL, drained_cb, self);
 }
 
+/* @link: (nullable): whatever has not ended by itself */
+static void
+abort_link (ChoirLink *link)
+{
+  if (link != NULL && CHOIR_IS_EVENT_STREAM (link))
+    choir_event_stream_abort (CHOIR_EVENT_STREAM (link));
+  else if (link != NULL)
+    choir_connection_abort (CHOIR_CONNECTION (link));
+}
+
 /* Lets close frames out and connections end: the hub must be empty before it goes */
 static void
 finish_connections (ChoirDaemon *self)
@@ -370,8 +381,7 @@ finish_connections (ChoirDaemon *self)
       guint n = choir_hub_get_n_sessions (self->hub);
 
       for (guint i = 0; i < n; i++)
-        choir_connection_abort (
-          CHOIR_CONNECTION (choir_session_get_link (choir_hub_get_session (self->hub, i))));
+        abort_link (choir_session_get_link (choir_hub_get_session (self->hub, i)));
       g_main_context_iteration (NULL, FALSE);
     }
 }

@@ -390,6 +390,18 @@ choir_event_stream_replay (ChoirEventStream *self, guint64 seen, guint n_greetin
   choir_reactor_mark_dirty (self->profile->reactor, &self->watch);
 }
 
+/**
+ * choir_event_stream_abort:
+ * @self: a started stream
+ *
+ * Drops it without a word.
+ */
+void
+choir_event_stream_abort (ChoirEventStream *self)
+{
+  choir_event_stream_die (self);
+}
+
 static ChoirOutbox *
 link_get_outbox (ChoirLink *link)
 {

@@ -51,5 +51,6 @@ ChoirSession *choir_event_stream_get_session (ChoirEventStream *self);
 void choir_event_stream_open (ChoirEventStream *self, const ChoirEventStreamOpening *opening);
 void choir_event_stream_append_close (GString *out, guint code, const char *reason);
 void choir_event_stream_replay (ChoirEventStream *self, guint64 seen, guint n_greetings);
+void choir_event_stream_abort (ChoirEventStream *self);
 
 G_END_DECLS

@@ -385,6 +385,26 @@ def test_slow_reader(start, fresh):
     quick.wait('pong')
 
 
+def test_a_stop_does_not_wait_for_who_does_not_read(start, fresh):
+    """Nor trip over it."""
+    daemon = start({'server.drain-timeout': '0', 'protocol.max-queue-bytes': '256K', 'rate.default': '60000/1s',
+                    'sanitize.max-string': '65536'}, expect_log=['clients have not left in time'])
+    channel = fresh('chat:')
+    slow = Listener(daemon, fresh('user'), channels=channel)
+    slow.wait('subscription.confirmed')
+    speaker = join(daemon, token=daemon.mint(fresh('user')))
+    sent = 0
+    while b'choir_slow_consumers_total 1' not in http_get(daemon.address, '/metrics').body:
+        assert sent < 2000
+        for _ in range(4):
+            speaker.send(note(channel, 'x' * 30000))
+        sent += 4
+    # it has not taken its last words, and never will
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit(scaled(20)) == 0
+    slow.drop()
+
+
 # Hostile
 
 GARBAGE = ['', ' ', '.', ';', '0', 'x' * 6000, '%00', '"', "' or 1=1", '-1', '.1', 'a.b', '..', '\u00ff' * 100,
