@@ -184,6 +184,12 @@ choir_task_ended (ChoirTask *task, const GError *error)
   free_worker_slot (guard);
 }
 
+static gboolean
+is_too_much (const ChoirTaskTable *self)
+{
+  return self->ended.length > KEPT_MAX || self->ended_bytes > KEPT_BYTES_MAX;
+}
+
 static void
 forget_oldest (ChoirTaskTable *self)
 {
@@ -207,8 +213,7 @@ forget_cb (ChoirTimer *timer)
     {
       const ChoirTask *oldest = g_queue_peek_head (&self->ended);
 
-      if (now_us - oldest->ended_us < self->keep_us && self->ended.length <= KEPT_MAX &&
-          self->ended_bytes <= KEPT_BYTES_MAX)
+      if (now_us - oldest->ended_us < self->keep_us && !is_too_much (self))
         break;
 
       forget_oldest (self);
@@ -227,7 +232,7 @@ arm_forgetting (ChoirTaskTable *self)
     return;
 
   left_us = oldest->ended_us + self->keep_us - choir_clock_wall_us ();
-  if (self->ended.length > KEPT_MAX || self->ended_bytes > KEPT_BYTES_MAX)
+  if (is_too_much (self))
     left_us = 0;
   choir_timer_wheel_arm (choir_hub_get_wheel (self->hub), &self->ended_timer,
                          MAX (left_us, FORGET_PAUSE_US), forget_cb);
@@ -243,10 +248,13 @@ arm_forgetting (ChoirTaskTable *self)
 void
 choir_task_table_keep (ChoirTaskTable *self, ChoirTask *task)
 {
+  gboolean was_too_much = is_too_much (self);
+
   g_queue_push_tail_link (&self->ended, &task->ended_link);
   self->ended_bytes += choir_task_get_size (task);
-  if (!choir_timer_is_armed (&self->ended_timer) || self->ended.length > KEPT_MAX ||
-      self->ended_bytes > KEPT_BYTES_MAX)
+
+  /* the first that is too much sets the time: those that follow must not put it off */
+  if (!choir_timer_is_armed (&self->ended_timer) || (is_too_much (self) && !was_too_much))
     arm_forgetting (self);
 }
 

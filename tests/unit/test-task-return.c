@@ -525,6 +525,43 @@ test_status (void)
   fake_link_expect_error (alice, "NOT_FOUND");
 }
 
+static void
+keep_task (ChoirTask *task, gboolean duplicate, const GError *error, gpointer user_data)
+{
+  g_assert_no_error (error);
+  *(ChoirTask **) user_data = choir_task_ref (task);
+}
+
+/* What has ended is bounded, also where one ends after the other without a pause */
+static void
+test_many_ends (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new_without_store (QUIET);
+  ChoirTaskTable *table = choir_hub_get_tasks (hub->hub);
+  g_autofree char *text = g_strnfill (250 * 1024, 'x');
+  g_autofree char *payload = g_strdup_printf ("{\"text\":\"%s\"}", text);
+  const ChoirTaskRequest request = { .kind = "a",
+                                     .user_id = "alice",
+                                     .payload = choir_slice (payload) };
+  const ChoirTaskQuery query = { .limit = G_MAXUINT };
+  g_autoptr (GPtrArray) kept = NULL;
+  gboolean complete;
+
+  for (guint i = 0; i < 500; i++)
+    {
+      g_autoptr (ChoirTask) task = NULL;
+
+      choir_task_table_request (table, &request, keep_task, &task);
+      choir_task_table_cancel (table, task, NULL, NULL, NULL);
+      pass (hub, 50 * 1000);
+    }
+
+  /* 64 MiB of them */
+  kept = choir_task_table_list (table, &query, &complete, NULL);
+  g_assert_cmpuint (kept->len, >, 200);
+  g_assert_cmpuint (kept->len, <, 300);
+}
+
 /* Without a store tasks live in memory */
 static void
 test_without_store (void)
@@ -558,6 +595,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/task-return/much-to-tell", test_much_to_tell);
   g_test_add_func ("/task-return/drain", test_drain);
   g_test_add_func ("/task-return/status", test_status);
+  g_test_add_func ("/task-return/many-ends", test_many_ends);
   g_test_add_func ("/task-return/without-store", test_without_store);
 
   return g_test_run ();
