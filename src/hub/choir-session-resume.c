@@ -6,6 +6,7 @@
 
 #include "choir-session-private.h"
 
+#include "choir-chat.h"
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-task-table.h"
@@ -100,7 +101,6 @@ tear_off (ChoirSession *self)
   if (!choir_link_take_unsent (link, &room->outbox))
     return FALSE;
 
-  choir_tasks_leave (self->hub, self);
   g_object_ref (self);
   choir_session_set_outbox (self, &room->outbox);
   choir_hub_lose_connection (self->hub, self, table->eviction_close_code);
@@ -109,8 +109,13 @@ tear_off (ChoirSession *self)
   choir_session_ensure_extra (self)->room = g_steal_pointer (&room);
   choir_link_close (link, table->eviction_close_code, "Its session goes on elsewhere");
   choir_link_set_session (link, NULL);
+  choir_tasks_leave (self->hub, self);
+  if (!choir_waiting_room_is_full (self->extra->room))
+    return TRUE;
 
-  return TRUE;
+  choir_session_end_wait (self, choir_hub_get_stats (self->hub)->waits_full);
+
+  return FALSE;
 }
 
 /* What @self was sent before it was known whose it is */
@@ -145,6 +150,7 @@ pass_link (ChoirSession *self, ChoirSession *lost)
 
   choir_timer_disarm (&self->timer);
   choir_session_unsubscribe_all (self);
+  choir_chat_session_ended (choir_hub_get_chat (self->hub), self);
   if (self->user != NULL)
     choir_hub_leave_user (self->hub, g_steal_pointer (&self->user), self);
   self->flags |= CHOIR_SESSION_ENDED | CHOIR_SESSION_CLOSING;

@@ -130,10 +130,10 @@ choir_session_wait (ChoirSession *self, guint close_code)
   if (!choir_link_take_unsent (link, &room->outbox))
     return FALSE;
 
-  end_oldest_wait (self);
-  choir_tasks_leave (self->hub, self);
-  g_object_ref (self);
+  /* what it hears of those that end on its account waits as well */
   choir_session_set_outbox (self, &room->outbox);
+  end_oldest_wait (self);
+  g_object_ref (self);
   choir_hub_lose_connection (self->hub, self, close_code);
   self->link = NULL;
   self->flags |= CHOIR_SESSION_WAITING;
@@ -141,6 +141,7 @@ choir_session_wait (ChoirSession *self, guint close_code)
   extra->room = g_steal_pointer (&room);
   choir_waiting_room_enter (extra->room, choir_hub_get_waiting (self->hub),
                             settings->max_waiting_bytes, room_full, self);
+  choir_tasks_leave (self->hub, self);
   choir_session_arm_timer (self);
   choir_link_set_session (link, NULL);
 

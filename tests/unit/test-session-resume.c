@@ -6,6 +6,7 @@
 
 #include "fake-link.h"
 
+#include "choir-chat.h"
 #include "choir-clock.h"
 #include "choir-close-code.h"
 
@@ -312,6 +313,83 @@ test_max_of_user (Fixture *self, gconstpointer data)
   g_assert_cmpint (count_waiting (self), ==, 2);
   g_assert_null (find (self));
   g_assert_cmpint (count_ended (self, "full"), ==, 2);
+}
+
+/* The one that makes room for it says something as it goes: that waits as well */
+static void
+test_last_words (Fixture *self, gconstpointer data)
+{
+  g_autoptr (FakeLink) link = NULL;
+  g_autoptr (FakeLink) back = NULL;
+
+  fake_link_say (self->link, "{\"type\":\"chat.chunk\",\"channel\":\"room:1\",\"payload\":"
+                             "{\"message_id\":\"m\",\"content\":\"Hel\"}}");
+  lose (self);
+  link = enter (self->hub, CHOIR_DIALECT_CHOIR, "alice", NULL);
+  g_free (self->id);
+  self->id = g_strdup (choir_session_get_id (fake_link_get_session (link)));
+  fake_link_end (link, CHOIR_CLOSE_ABNORMAL);
+  g_assert_cmpint (count_ended (self, "full"), ==, 1);
+
+  back = come_back (self);
+  expect_resumed (self, back);
+  fake_link_expect (back, "presence.left", "payload.count", "1", NULL);
+  fake_link_expect (back, "chat.chunk", "payload.message_id", "m", "payload.aborted", "true", NULL);
+  fake_link_expect_nothing (back);
+}
+
+/* A worker that hears of the task that failed because it was lost */
+static void
+check_own_task (Fixture *self, gconstpointer data, gboolean lost)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new_without_store (data);
+  g_autoptr (FakeLink) link =
+    fake_link_open (hub, CHOIR_DIALECT_CHOIR, "robot", "\"roles\":[\"worker\"]", NULL);
+  g_autoptr (FakeLink) back = NULL;
+
+  fake_link_ask (link, "task.pull", "{\"kinds\":[\"a\"]}");
+  fake_link_ask (link, "task.request", "{\"kind\":\"a\"}");
+  fake_hub_iterate ();
+  fake_link_forget (link);
+  g_free (self->id);
+  self->id = g_strdup (choir_session_get_id (fake_link_get_session (link)));
+  if (lost)
+    fake_link_end (link, CHOIR_CLOSE_ABNORMAL);
+  fake_hub_iterate ();
+  back =
+    fake_link_return (hub, CHOIR_DIALECT_CHOIR, "robot", "\"roles\":[\"worker\"]", self->id, NULL);
+  fake_hub_iterate ();
+  expect_resumed (self, back);
+  fake_link_expect (back, "task.failed", "payload.code", "WORKER_LOST", NULL);
+  fake_link_expect_nothing (back);
+}
+
+static void
+test_own_task (Fixture *self, gconstpointer data)
+{
+  check_own_task (self, data, TRUE);
+  check_own_task (self, data, FALSE);
+}
+
+/* What a guest was streaming ends when it turns out to be somebody who is back */
+static void
+test_guest_streams (Fixture *self, gconstpointer data)
+{
+  g_autofree char *token = fake_hub_mint (self->hub, "alice", ALL);
+  g_autoptr (FakeLink) back = NULL;
+
+  lose (self);
+  back = fake_link_open_guest (self->hub, CHOIR_DIALECT_CHOIR, "guest-1");
+  fake_link_say (back, "{\"type\":\"chat.chunk\",\"channel\":\"open:1\",\"payload\":"
+                       "{\"message_id\":\"m\",\"content\":\"Hel\"}}");
+  g_assert_cmpuint (choir_chat_get_n_streams (choir_hub_get_chat (self->hub->hub)), ==, 1);
+  fake_link_forget (back);
+  fake_link_say (back, "{\"type\":\"auth\",\"payload\":{\"token\":\"%s\",\"session_id\":\"%s\"}}",
+                 token, self->id);
+  while (fake_link_get_n_frames (back) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  fake_link_expect (back, "auth.ok", "payload.resumed", "true", NULL);
+  g_assert_cmpuint (choir_chat_get_n_streams (choir_hub_get_chat (self->hub->hub)), ==, 0);
 }
 
 /* Never a part: one for whom something is missing has no session to come back to */
@@ -772,6 +850,9 @@ main (int argc, char **argv)
   ADD ("another-end-point", test_another_end_point, WINDOW);
   ADD ("max-waiting", test_max_waiting, WINDOW "max-waiting=2\n");
   ADD ("max-of-user", test_max_of_user, WINDOW "[dialect choir]\nmax-connections-per-user=2\n");
+  ADD ("last-words", test_last_words, WINDOW "[dialect choir]\nmax-connections-per-user=1\n");
+  ADD ("own-task", test_own_task, WINDOW "[task]\nmax-attempts=1\n");
+  ADD ("guest-streams", test_guest_streams, WINDOW "[namespace open]\npublish=anyone\n");
   ADD ("queue-full", test_queue_full, WINDOW "[protocol]\nmax-queue-bytes=64K\n");
   ADD ("full-but-whole", test_full_but_whole, WINDOW "[protocol]\nmax-queue-bytes=64K\n");
   ADD ("bytes-of-all", test_bytes_of_all, WINDOW "max-waiting-bytes=64K\n");
