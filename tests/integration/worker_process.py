@@ -19,18 +19,20 @@ PYTHON, C = 'python', 'c'
 class WorkerProcess:
     """One of them, at work for `daemon`."""
 
-    def __init__(self, which, daemon, *arguments, token=None):
+    def __init__(self, which, daemon, *arguments, token=None, url=None):
         host = f'127.0.0.1:{daemon.port}'
         if which == PYTHON:
-            command = ['/usr/bin/python3', str(EXAMPLES / 'worker.py'), f'ws://{host}/ws']
+            command = ['/usr/bin/python3', str(EXAMPLES / 'worker.py'), url or f'ws://{host}/ws']
         else:
             build = Path(os.environ['CHOIR_BUILD_DIR'])
-            command = [str(build / 'docs' / 'examples' / 'choir-example-worker'), f'http://{host}']
+            command = [str(build / 'docs' / 'examples' / 'choir-example-worker'), url or f'http://{host}']
         token = daemon.mint('worker', (), roles=['worker']) if token is None else token
         self.which = which
         self._log = tempfile.TemporaryFile('w+')
+        # libproxy throws C++ exceptions, which AddressSanitizer in a C program of clang's can't let through
+        environment = {**os.environ, 'CHOIR_TOKEN': token, 'GIO_USE_PROXY_RESOLVER': 'dummy'}
         self.process = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, stdout=self._log,
-                                        stderr=self._log, env={**os.environ, 'CHOIR_TOKEN': token})
+                                        stderr=self._log, env=environment)
 
     def log(self):
         self._log.seek(0)
