@@ -364,6 +364,7 @@ choir_event_stream_open (ChoirEventStream *self, const ChoirEventStreamOpening *
   g_string_append (text, "data: ");
   choir_payload_open (text);
   choir_payload_add_string (text, "session_id", opening->session_id);
+  choir_payload_add_string (text, "connection_id", self->id);
   choir_payload_add_boolean (text, "resumed", opening->resumed);
   choir_payload_close (text);
   g_string_append (text, "\n\n");

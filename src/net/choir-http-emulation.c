@@ -44,7 +44,16 @@ get_max_body (const ChoirHttpRequest *request)
     .max_message_size;
 }
 
-/* A guest has nothing to show but the session's id, which nobody can guess */
+/* A guest has nothing to show but the connection's id, which unlike the session's no other client
+ * is told, and which nobody can guess */
+static gboolean
+knows_connection (const ChoirHttpRequest *request, ChoirSession *session)
+{
+  const char *id = choir_http_request_get_parameter (request, "connection_id");
+
+  return id != NULL && g_strcmp0 (id, choir_session_get_connection_id (session)) == 0;
+}
+
 static gboolean
 is_owner (const ChoirHttpRequest *request, ChoirSession *session)
 {
@@ -54,7 +63,7 @@ is_owner (const ChoirHttpRequest *request, ChoirSession *session)
     return FALSE;
 
   if (choir_claims_is_guest (claims))
-    return TRUE;
+    return knows_connection (request, session);
 
   return !choir_claims_is_guest (request->claims) &&
          strcmp (choir_claims_get_user_id (request->claims), choir_claims_get_user_id (claims)) ==
@@ -98,7 +107,7 @@ const ChoirHttpRoute choir_http_emulation_routes[] = {
   { .method = "POST",
     .path = "emulation",
     .access = CHOIR_HTTP_MAY_SPEAK,
-    .parameters = { "session_id", "token" },
+    .parameters = { "session_id", "connection_id", "token" },
     .takes = CHOIR_HTTP_JSON | CHOIR_HTTP_TEXT,
     .gives = CHOIR_HTTP_JSON,
     .needs_body = TRUE,

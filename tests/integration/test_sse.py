@@ -248,6 +248,14 @@ def test_guests(start):
     # what a guest says is not another's to say for a user
     known = Listener(daemon, 'somebody')
     emulate(daemon, known.session_id, '{"type":"ping"}', None, 403)
+    emulate(daemon, known.session_id, '{"type":"ping"}', None, 403, connection_id=known.connection_id)
+    # nor for another guest, whose session everybody in a channel is told of
+    other = EventStream(daemon, '/sse')
+    for options in ({}, {'connection_id': ''}, {'connection_id': other.connection_id}, {'connection_id': stream.session_id}):
+        emulate(daemon, stream.session_id, '{"type":"ping"}', None, 403, **options)
+    emulate(daemon, stream.session_id, '{"type":"ping"}', known.token, 403)
+    stream.ask({'type': 'ping'}, 'pong')
+    assert other.wait('connection.established')['payload']['connection_id'] == other.connection_id
 
 
 # What clients say

@@ -85,6 +85,7 @@ class EventStream:
         self.retry = None
         self.n_comments = 0
         self.session_id = None
+        self.connection_id = None
         self.passed = []
         self.sock = open_socket(address or daemon.address)
         if wrap is not None:
@@ -105,6 +106,7 @@ class EventStream:
             opened = self.next()
             assert opened.kind == 'session', opened
             self.session_id = opened.json()['session_id']
+            self.connection_id = opened.json()['connection_id']
             self.resumed = opened.json()['resumed']
 
     def body(self):
@@ -178,6 +180,8 @@ class EventStream:
         text = value if isinstance(value, (str, bytes)) else json.dumps(value, ensure_ascii=False)
         if expect == 202:
             self.traffic.sent(text)
+        if token is None:
+            options.setdefault('connection_id', self.connection_id)
         return emulate(self.daemon, self.session_id, text, token, expect, **options)
 
     def ask(self, value, type_, token=None):
@@ -206,9 +210,10 @@ def sse_target(token=None, path='/sse', **parameters):
 
 
 def emulate(daemon, session_id, text, token=None, expect=202, media='text/plain;charset=UTF-8', headers=(), in_query=False,
-            address=None):
+            address=None, connection_id=None):
     """POST /emulation; the answer."""
-    query = urlencode({'session_id': session_id, **({'token': token} if in_query and token else {})})
+    query = urlencode({'session_id': session_id, **({'connection_id': connection_id} if connection_id is not None else {}),
+                       **({'token': token} if in_query and token else {})})
     fields = [('Content-Type', media), *headers]
     if token is not None and not in_query:
         fields.append(('Authorization', f'Bearer {token}'))
