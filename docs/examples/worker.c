@@ -543,7 +543,8 @@ main (int argc, char **argv)
 
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error) || argc != 2 || token == NULL ||
-      slots < 1 || slots > SLOTS_MAX || !g_uri_is_valid (argv[1], G_URI_FLAGS_NONE, NULL))
+      slots < 1 || slots > SLOTS_MAX || !g_uri_is_valid (argv[1], G_URI_FLAGS_NONE, NULL) ||
+      !g_str_has_prefix (argv[1], "http"))
     {
       g_printerr ("usage: CHOIR_TOKEN=TOKEN %s [--kind KIND] [--slots 1-%d] http://HOST:PORT\n",
                   g_get_prgname (), SLOTS_MAX);

@@ -132,6 +132,8 @@ class Worker:
                 if error.rcvd is not None and error.rcvd.code in FINAL_CODES:
                     raise PermissionError(f'closed with {error.rcvd.code}: {error.rcvd.reason}') from None
                 log.info('the connection is lost: %s', error)
+            except websockets.InvalidURI as error:
+                raise PermissionError(str(error)) from None
             except (OSError, asyncio.TimeoutError, websockets.WebSocketException) as error:
                 log.info('no connection: %s', error)
             finally:

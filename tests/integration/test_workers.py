@@ -205,3 +205,11 @@ def test_a_worker_that_is_not_wanted_gives_up(daemon, work, which):
     worker = work(which, token='nonsense')
     assert worker.wait() == 1
     assert 'refused with 401' in worker.log()
+
+
+@BOTH
+def test_a_worker_with_the_address_of_the_other_kind_gives_up(daemon, work, which):
+    wrong = f'http://127.0.0.1:{daemon.port}' if which == PYTHON else f'ws://127.0.0.1:{daemon.port}/ws'
+    worker = work(which, url=wrong)
+    assert worker.wait() in (1, 2)
+    assert 'http' in worker.log()
