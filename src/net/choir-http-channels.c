@@ -209,7 +209,7 @@ list_channels (ChoirHttpRequest *request)
 static void
 refuse_unknown (ChoirHttpRequest *request)
 {
-  choir_http_request_refuse (request, 404, CHOIR_ERROR_NOT_FOUND,
+  choir_http_request_refuse (request, 404, CHOIR_ERROR_UNKNOWN_CHANNEL,
                              "Nobody is in this channel and nothing was said in it");
 }
 

@@ -56,6 +56,7 @@ def do_channels(api):
     api.call('getHistory', path=chat, query={'limit': 1}, headers=[('If-None-Match', first.get('etag'))], expect=304)
     assert api.ask('getPresence', path=chat)['members'][0]['user_id'] == 'ann'
     api.refuse('getHistory', 404, 'UNKNOWN_CHANNEL', path={'channel': 'chat:nobody'})
+    api.refuse('getChannel', 404, 'UNKNOWN_CHANNEL', path={'channel': 'chat:nobody'})
     api.refuse('publish', 413, 'MESSAGE_TOO_LARGE', {'channel': 'a', 'type': 'x', 'payload': {'t': 'x' * 70000}})
 
 
