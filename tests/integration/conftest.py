@@ -13,6 +13,7 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE.parent / 'support'), str(_HERE)]
 
 from choir_test import Daemon, DaemonError, schemas  # noqa: E402
+from task_worker import Worker  # noqa: E402
 
 _numbers = count(1)
 
@@ -35,6 +36,13 @@ def user():
 def fresh():
     """Names nobody has used before."""
     return lambda prefix: f'{prefix}{next(_numbers)}'
+
+
+@pytest.fixture
+def hire():
+    """Workers that are sent home at the end of the test."""
+    yield Worker
+    Worker.send_all_home()
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ class _Loop:
 
         return asyncio.run_coroutine_threadsafe(bounded(), self._loop).result()
 
+    def call(self, function):
+        self._loop.call_soon_threadsafe(function)
+
 
 _loop = _Loop()
 
@@ -103,6 +106,10 @@ class LibraryWs:
 
     def close(self, code=1000):
         _loop.run(self._ws.close(code), self.timeout)
+
+    def abort(self):
+        """The connection breaks; nobody says goodbye."""
+        _loop.call(self._ws.transport.abort)
 
     finish = close
 

@@ -6,43 +6,16 @@ import pytest
 
 from choir_test import DIALECTS, Daemon
 from library_client import join
+from task_worker import Worker
 
 SETTINGS = {'task.lease': '5s', 'rate.default': '6000/1s', 'session.resume-window': '0'}
-
-
-class Worker:
-    """A session that does tasks by hand."""
-
-    present = []
-
-    def __init__(self, daemon, *kinds, slots=8):
-        self.present.append(self)
-        self.client = join(daemon, token=daemon.mint('robot', (), roles=['worker']))
-        self.client.send({'type': 'task.pull', 'payload': {'kinds': list(kinds), 'slots': slots}})
-        self.client.wait_type('task.pulling')
-
-    def take(self):
-        """What it is given next."""
-        return self.client.wait_type('task.assigned')['payload']
-
-    def say(self, type_, task, **more):
-        self.client.send({'type': f'task.{type_}', 'payload': {'task_id': task['task_id'], **more}})
-
-    def settle(self, type_, task, **more):
-        self.say(type_, task, **more)
-        return self.client.wait_type('task.settled', 'error')
-
-    def vanish(self):
-        """The connection breaks; nobody says goodbye."""
-        self.client.ws._ws.transport.abort()
 
 
 @pytest.fixture(autouse=True)
 def send_workers_home():
     """What a test left to do is not for the next one."""
     yield
-    while Worker.present:
-        Worker.present.pop().client.ws.close()
+    Worker.send_all_home()
 
 
 @pytest.fixture
