@@ -11,6 +11,8 @@ import pytest
 import websockets
 
 from choir_test import DEADLINE, DIALECTS, Timeout, http_get
+from choir_test.openapi import Api
+from document_client import figure, wait_until
 from library_client import closed_with, join
 
 NETRA = DIALECTS['netra']
@@ -324,7 +326,169 @@ def test_strings_and_arrays_are_cut(daemon, fresh):
     assert len(data['fits']) == 10000 and len(data['hundred']) == 100
 
 
+# Tasks
+
+def optimize(client, name, message='Make it faster', **more):
+    """Asks, and returns the status that says it was received."""
+    client.send({'type': 'optimization_request', 'id': name, 'data': {'message': message, **more}})
+    status = NETRA.envelope(client.wait_type('status', 'error'))
+    assert status['type'] == 'status' and status['data']['status'] == 'received', status
+    assert status['correlation_id'] == name
+    return status['data']['task_id']
+
+
+def test_an_optimization_from_the_request_to_its_result(daemon, user, hire):
+    client = join(daemon, 'netra', daemon.mint(user))
+    # acknowledged at once: nobody is there who could begin
+    task_id = optimize(client, 'o1', workload_id='w1', parameters={'depth': 2}, thread_id='t1')
+    worker = hire(daemon, 'optimization')
+    task = worker.take()
+    assert task['task_id'] == task_id and task['user_id'] == user
+    assert task['payload'] == {'message': 'Make it faster', 'workload_id': 'w1', 'parameters': {'depth': 2}, 'thread_id': 't1'}
+    worker.say('started', task, agent='supervisor')
+    worker.say('progress', task, agent='data', message='Half way', progress=0.5, details={'rows': 7})
+    worker.settle('completed', task, result={'saved': '40 %'})
+    started, running, result = (NETRA.envelope(client.recv()) for _ in range(3))
+    assert started['type'] == running['type'] == 'agent_update'
+    assert (started['data']['agent'], started['data']['status']) == ('supervisor', 'started')
+    assert {name: running['data'][name] for name in ('agent', 'status', 'message', 'progress', 'details')} == {
+        'agent': 'data', 'status': 'running', 'message': 'Half way', 'progress': 0.5, 'details': {'rows': 7}}
+    assert result['type'] == 'agent_result' and result['data']['result'] == {'saved': '40 %'}
+    assert [message['correlation_id'] for message in (started, running, result)] == ['o1'] * 3
+    # and there is one result
+    client.seen.clear()
+    client.check_alive()
+    assert [message['type'] for message in client.seen] == ['pong']
+
+
+def test_an_optimization_that_fails_is_a_processing_error(daemon, user, hire):
+    client, worker = join(daemon, 'netra', daemon.mint(user)), hire(daemon, 'optimization')
+    optimize(client, 'o1')
+    worker.settle('failed', worker.take(), message='There is no data')
+    error = client.wait_type('error', 'agent_result')
+    assert NETRA.error(error, 'PROCESSING_ERROR')['message'] == 'There is no data'
+    assert error['correlation_id'] == 'o1'
+    client.check_alive()
+
+
+def test_stop_processing_cancels_what_the_sender_asked_for_and_nothing_else(daemon, fresh, hire):
+    worker = hire(daemon, 'optimization')
+    ann, bob = (join(daemon, 'netra', daemon.mint(fresh(name))) for name in ('ann', 'bob'))
+    of_ann = {optimize(ann, f'a{i}') for i in range(2)}
+    of_bob = optimize(bob, 'b1')
+    tasks = {task['task_id']: task for task in (worker.take() for _ in range(3))}
+    assert set(tasks) == of_ann | {of_bob}
+    ann.send({'type': 'stop_processing', 'id': 's1', 'data': {}})
+    stopped = ann.wait_for(lambda message: message.get('correlation_id') == 's1')
+    assert stopped['data']['status'] == 'cancelled' and set(stopped['data']['task_ids']) == of_ann, stopped
+    assert {worker.client.wait_type('task.cancel')['payload']['task_id'] for _ in range(2)} == of_ann
+    worker.settle('completed', tasks[of_bob], result='done')
+    assert bob.wait_type('agent_result', 'error', 'status')['data']['result'] == 'done'
+    ann.check_alive()
+    assert not {'agent_result', 'error'} & {message['type'] for message in ann.seen}
+
+
+def test_a_result_reaches_every_connection_of_the_user(daemon, user, fresh, hire):
+    worker = hire(daemon, 'optimization')
+    one, two = (join(daemon, 'netra', daemon.mint(user)) for _ in range(2))
+    other = join(daemon, 'netra', daemon.mint(fresh('other')))
+    optimize(one, 'o1')
+    worker.settle('completed', worker.take(), result=1)
+    for client in (one, two):
+        assert client.wait_type('agent_result')['data']['result'] == 1
+    other.check_alive()
+    assert 'agent_result' not in [message['type'] for message in other.seen]
+
+
+# Coming back
+
+def test_a_client_id_that_comes_back_is_resumed(start, fresh):
+    """What it had subscribed to it has still, and what was said meanwhile comes once."""
+    daemon = start()
+    token, room = daemon.mint(fresh('u')), fresh('chat:')
+    client = join(daemon, target=url(token), dialect='netra', authenticate=False)
+    first = client.recv()['data']
+    assert first['resumed'] is False
+    ask(client, 'subscribe', {'channels': [room]})
+    client.ws.abort()
+    wait_until(lambda: figure(daemon, 'choir_waiting_sessions') == 1, 'waiting')
+    speaker = join(daemon, 'netra', daemon.mint(fresh('u')))
+    for i in range(3):
+        ask(speaker, 'chat_message', {'channel': room, 'message': f'{i}'})
+    stranger = join(daemon, target=url(daemon.mint(fresh('u'))), dialect='netra', authenticate=False)
+    assert stranger.recv()['data']['resumed'] is False
+    back = join(daemon, target=url(token), dialect='netra', authenticate=False)
+    again = NETRA.envelope(back.recv())['data']
+    assert (again['status'], again['resumed'], again['client_id']) == ('connected', True, 'desk-1')
+    assert again['connection_id'] != first['connection_id']
+    ask(speaker, 'chat_message', {'channel': room, 'message': 'live'})
+    heard = [back.wait_type('chat_response')['data']['content'] for _ in range(4)]
+    assert heard == ['0', '1', '2', 'live']
+
+
+def test_a_result_that_came_meanwhile_is_heard(daemon, user, hire):
+    worker, token = hire(daemon, 'optimization'), daemon.mint(user)
+    client = join(daemon, 'netra', token)
+    optimize(client, 'o1')
+    task = worker.take()
+    client.ws.close()
+    worker.settle('completed', task, result='late')
+    back = join(daemon, 'netra', token)
+    result = NETRA.envelope(back.wait_type('agent_result'))
+    assert result['data']['result'] == 'late' and result['correlation_id'] == 'o1'
+
+
 # What a back end sees and says
+
+def test_back_ends_send_to_one_to_a_user_and_to_all_but_some(start):
+    daemon = start()
+    api = Api(daemon)
+    clients = [join(daemon, 'netra', daemon.mint(sub)) for sub in ('ann', 'ann', 'bob')]
+    ids = [client.seen[0]['data']['connection_id'] for client in clients]
+
+    def heard(operation, n, path=None, **more):
+        """How many got it says the answer, and what each has heard."""
+        recipients = api.ask(operation, {'type': 'custom.tick', 'payload': {'n': n}, **more}, path)['recipients']
+        for client in clients:
+            client.seen.clear()
+            client.check_alive()
+        return recipients, [[message['data']['n'] for message in client.seen[:-1]] for client in clients]
+
+    assert heard('sendToConnection', 1, path={'connection_id': ids[0]}) == (1, [[1], [], []])
+    assert heard('sendToUser', 2, path={'user_id': 'ann'}) == (2, [[2], [2], []])
+    assert heard('broadcast', 3) == (3, [[3]] * 3)
+    assert heard('broadcast', 4, filter={'exclude_connections': [ids[1]]}) == (2, [[4], [], [4]])
+    assert heard('broadcast', 5, filter={'exclude_users': ['ann']}) == (1, [[], [], [5]])
+    assert heard('broadcast', 6, filter={'exclude_connections': ids[:1], 'exclude_users': ['bob']}) == (1, [[], [6], []])
+
+
+def test_back_ends_count_connections_and_users(start):
+    daemon = start()
+    api = Api(daemon)
+    clients = [join(daemon, 'netra', daemon.mint(sub)) for sub in ('ann', 'ann', 'bob')]
+    stats = api.ask('getStats')
+    assert (stats['connections'], stats['users'], stats['dialects']['netra']) == (3, 2, 3)
+    assert [api.ask('getUser', path={'user_id': sub})['count'] for sub in ('ann', 'bob', 'eve')] == [2, 1, 0]
+    clients[0].ws.close()
+    assert api.ask('getUser', path={'user_id': 'ann'})['count'] == 1
+    assert api.ask('getStats')['connections'] == 2
+
+
+def test_metrics_of_the_contract(start):
+    """Active connections, messages in and out, how long they took, errors by type."""
+    daemon = start()
+    clients = [join(daemon, 'netra', daemon.mint(f'u{i}')) for i in range(3)]
+    for client in clients:
+        for _ in range(5):
+            assert ask(client, 'ping')['type'] == 'pong'
+    NETRA.error(ask(clients[0], 'bogus'), 'MESSAGE_ERROR')
+    assert figure(daemon, 'websocket_active_connections') == 3
+    assert figure(daemon, 'websocket_messages_total{type="ping",direction="in"}') == 15
+    assert figure(daemon, 'websocket_messages_total{type="pong",direction="out"}') == 15
+    assert figure(daemon, 'websocket_message_latency_seconds_count{type="ping"}') == 15
+    assert figure(daemon, 'websocket_message_latency_seconds_bucket{type="ping",le="+Inf"}') == 15
+    assert figure(daemon, 'websocket_errors_total{code="INVALID_MESSAGE_TYPE"}') == 1
+
 
 def test_all_with_timestamps_in_order(daemon, fresh):
     room, client = fresh('chat:'), join(daemon, 'netra', daemon.mint(fresh('u')))
