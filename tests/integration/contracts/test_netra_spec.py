@@ -8,7 +8,9 @@ import uuid
 
 import pytest
 
-from choir_test import DIALECTS, Close, http_get
+from choir_test import DIALECTS, Close, RawWs, http_get
+from choir_test.openapi import Api
+from document_client import figure, wait_until
 from library_client import join, knock
 
 SPEC = DIALECTS['netra-spec']
@@ -31,7 +33,7 @@ def limits(daemon):
     return discover(daemon).json()['websocket_config']['connection_limits']
 
 
-# Opening
+# Connection: opening
 
 def test_first_message(daemon, user):
     client = join(daemon, 'netra-spec', daemon.mint(user), authenticate=False)
@@ -48,7 +50,7 @@ def test_envelope_has_nothing_else(daemon, user):
     assert set(ask(client, 'ping', correlation_id='c')) == {'type', 'payload', 'timestamp', 'correlation_id'}
 
 
-# Authentication: before the upgrade, 401
+# Auth: before the upgrade, 401
 
 @pytest.mark.parametrize('claims', [
     pytest.param({'ttl': -3600}, id='expired'),
@@ -109,7 +111,7 @@ def test_refresh(start):
     client.check_alive()
 
 
-# Origins: before the upgrade, 403
+# Security: origins, before the upgrade, 403
 
 LISTS = {
     'origin.allowed': 'http://localhost:*;http://127.0.0.1:*;https://localhost:*',
@@ -156,18 +158,20 @@ def test_origin_is_looked_at_before_the_token(daemon):
     knock(daemon, url('x'), [('Origin', 'https://evil.net')]).assert_problem(403)
 
 
-# Discovery
+# Connection: discovery
 
 def test_config_shape(daemon):
     response = discover(daemon)
     assert response.status == 200 and response.get('content-type') == 'application/json'
     config = response.json()['websocket_config']
     assert config['version'] == '1.0'
-    wanted = {'json_first': True, 'auth_required': True, 'heartbeat_supported': True, 'reconnection_supported': True}
-    assert {key: config['features'][key] for key in wanted} == wanted
-    assert config['endpoints'] == {'websocket': '/ws'}
-    wanted = {'max_connections_per_user': 5, 'max_message_rate': 60, 'heartbeat_interval': 30000}
-    assert {key: config['connection_limits'][key] for key in wanted} == wanted
+    # the contract's own keys; ours stand beside them
+    for name, wanted in {
+        'features': {'json_first': True, 'auth_required': True, 'heartbeat_supported': True, 'reconnection_supported': True},
+        'endpoints': {'websocket': '/ws'},
+        'connection_limits': {'max_connections_per_user': 5, 'max_message_rate': 60, 'heartbeat_interval': 30000},
+    }.items():
+        assert {key: config[name][key] for key in wanted} == wanted
 
 
 def test_config_is_live(start):
@@ -189,7 +193,7 @@ def test_config_follows_a_reload(start):
     assert limits(daemon)['max_message_rate'] == 20
 
 
-# The environment, over the file
+# Integration: the environment, over the file
 
 FILE = ('[server]\nmax-connections-per-user=9\n[rate]\ndefault=99/60s\n[protocol]\nheartbeat-interval=9s\n'
         '[dialect netra-spec]\nrate=98/60s\nmax-connections-per-user=8\n'
@@ -247,7 +251,7 @@ def test_bad_environment(start, name, value):
     assert done.returncode == 1 and f'environment {name}' in done.stderr, done
 
 
-# CORS
+# Security: CORS
 
 def test_cors(daemon):
     response = discover(daemon, [('Origin', 'http://localhost:3000')])
@@ -267,7 +271,7 @@ def test_cors_of_strangers(daemon, origin):
     assert 'origin' in response.tokens('vary')
 
 
-# Messages
+# Messaging
 
 def test_ping(daemon, user):
     client = join(daemon, 'netra-spec', daemon.mint(user))
@@ -295,6 +299,8 @@ def test_a_request_is_taken_on(daemon, user):
     answer = SPEC.envelope(ask(client, 'agent_request', {'prompt': 'think'}, correlation_id='a1'))
     assert answer['type'] == 'task.accepted' and answer['correlation_id'] == 'a1'
     assert answer['payload']['kind'] == 'agent' and answer['payload']['state'] == 'queued'
+    client.send({'type': 'task.cancel', 'payload': {}})
+    assert client.wait_type('agent_completed')['payload']['task_id'] == answer['payload']['task_id']
 
 
 @pytest.mark.parametrize('text,code,contains', [
@@ -327,7 +333,7 @@ def test_errors_differ(daemon, user):
     assert len(said) == len(texts), said
 
 
-# Limits
+# Security: limits
 
 def test_the_sixth_evicts_the_oldest(daemon, user):
     token = daemon.mint(user)
@@ -378,6 +384,8 @@ def test_message_size(daemon, user):
     assert client.ws.recv_close().code == 1009
 
 
+# Resilience
+
 def test_nothing_is_lost_across_a_disconnect(daemon, fresh):
     room, user = fresh('chat:'), fresh('u')
     token = daemon.mint(user)
@@ -395,6 +403,190 @@ def test_nothing_is_lost_across_a_disconnect(daemon, fresh):
     assert state['recovered'] is True and state['offset'] == 6
     assert [message['payload']['content'] for message in state['messages']] == ['1', '2', '3', '4', '5']
 
+
+def test_whoever_comes_back_as_the_same_user_names_nothing_and_loses_nothing(start):
+    daemon = start()
+    token = daemon.mint('ann')
+    client = join(daemon, 'netra-spec', token, authenticate=False)
+    assert client.recv()['payload']['resumed'] is False
+    ask(client, 'subscribe', {'channels': ['chat:1']})
+    client.ws.abort()
+    wait_until(lambda: figure(daemon, 'choir_waiting_sessions') == 1, 'waiting')
+    writer = join(daemon, 'netra-spec', daemon.mint('bob'))
+    for i in range(20):
+        assert ask(writer, 'user_message', {'channel': 'chat:1', 'content': f'{i}'})['type'] == 'publish.ok'
+    back = join(daemon, 'netra-spec', token, authenticate=False)
+    assert SPEC.envelope(back.recv())['payload']['resumed'] is True
+    ask(writer, 'user_message', {'channel': 'chat:1', 'content': 'live'})
+    heard = [SPEC.envelope(back.wait_type('user_message'))['payload']['content'] for _ in range(21)]
+    assert heard == [*(f'{i}' for i in range(20)), 'live']
+    # measured, as the contract wants
+    assert figure(daemon, 'choir_resumes_total{outcome="resumed"}') == 1
+    assert figure(daemon, 'choir_reconnects_total') == 1
+    assert figure(daemon, 'choir_reconnection_seconds_count') == 1
+
+
+def test_a_request_goes_on_while_its_user_is_away(daemon, user, hire):
+    token, worker = daemon.mint(user), hire(daemon, 'agent')
+    client = join(daemon, 'netra-spec', token)
+    ask(client, 'agent_request', {'prompt': 'think'}, correlation_id='a1')
+    task = worker.take()
+    worker.say('started', task)
+    worker.say('chunk', task, content='It ')
+    client.wait_type('partial_result')
+    client.ws.close()
+    worker.say('chunk', task, content='is ')
+    # what was said before has been handled when this is answered
+    worker.client.check_alive()
+    back = join(daemon, 'netra-spec', token)
+    worker.say('chunk', task, content='42')
+    worker.settle('completed', task, result=42)
+    done = SPEC.envelope(back.wait_type('agent_completed'))
+    assert done['payload']['result'] == 42 and done['correlation_id'] == 'a1'
+    pieces = [message['payload']['content'] for message in back.seen if message['type'] == 'partial_result']
+    assert ''.join(pieces) == 'It is 42', pieces
+
+
+def test_messages_outlive_the_service(start, tmp_path):
+    settings = {'store.backend': 'sqlite', 'store.path': str(tmp_path / 'choir.db')}
+    daemon = start(settings)
+    writer = join(daemon, 'netra-spec')
+    for i in range(5):
+        said = ask(writer, 'user_message', {'channel': 'chat:kept', 'content': f'{i}'})
+    daemon.kill()
+    daemon.start()
+    back = join(daemon, 'netra-spec')
+    position = {'channel': 'chat:kept', 'epoch': said['payload']['epoch'], 'offset': 2}
+    state = ask(back, 'subscribe', {'channels': [position]})['payload']['channels'][0]
+    assert state['recovered'] is True
+    assert [(message['type'], message['payload']['content']) for message in state['messages']] == [
+        ('user_message', f'{i}') for i in range(2, 5)]
+    back.send({'type': 'user_message', 'payload': {'channel': 'chat:kept', 'content': 'on'}})
+    assert back.wait_type('user_message')['payload']['content'] == 'on'
+
+
+def test_a_request_outlives_the_service(start, tmp_path, hire):
+    settings = {'store.backend': 'sqlite', 'store.path': str(tmp_path / 'choir.db')}
+    daemon = start(settings)
+    asked = ask(join(daemon, 'netra-spec'), 'agent_request', {'prompt': 'think'}, correlation_id='a1')
+    daemon.kill()
+    daemon.start()
+    back, worker = join(daemon, 'netra-spec'), hire(daemon, 'agent')
+    task = worker.take()
+    assert task['task_id'] == asked['payload']['task_id'] and task['payload'] == {'prompt': 'think'}
+    worker.settle('completed', task, result='kept')
+    done = back.wait_type('agent_completed')
+    assert done['payload']['result'] == 'kept' and done['correlation_id'] == 'a1'
+
+
+# Integration
+
+def test_a_request_is_answered_piece_by_piece(daemon, user, hire):
+    """agent_request, agent_started, agent_thinking, tool_executing, partial_result and agent_completed."""
+    client, worker = join(daemon, 'netra-spec', daemon.mint(user)), hire(daemon, 'agent')
+    ask(client, 'agent_request', {'prompt': 'Where to?'}, correlation_id='a1')
+    task = worker.take()
+    assert task['payload'] == {'prompt': 'Where to?'} and task['user_id'] == user
+    worker.say('started', task, agent='guide')
+    worker.say('thinking', task, step='looking at the map')
+    worker.say('tool', task, tool='search')
+    for content in ('To ', 'Oslo', '.'):
+        worker.say('chunk', task, content=content)
+    worker.settle('completed', task, result='To Oslo.')
+    heard = [SPEC.envelope(client.recv()) for _ in range(7)]
+    assert [message['type'] for message in heard] == [
+        'agent_started', 'agent_thinking', 'tool_executing', *['partial_result'] * 3, 'agent_completed']
+    assert {message['correlation_id'] for message in heard} == {'a1'}
+    assert heard[1]['payload']['step'] == 'looking at the map' and heard[2]['payload']['tool'] == 'search'
+    assert [message['payload']['content'] for message in heard[3:6]] == ['To ', 'Oslo', '.']
+    assert heard[6]['payload']['result'] == 'To Oslo.'
+
+
+def test_a_request_that_fails_says_what_may_help(daemon, user, hire):
+    client, worker = join(daemon, 'netra-spec', daemon.mint(user)), hire(daemon, 'agent')
+    ask(client, 'agent_request', {'prompt': 'x'}, correlation_id='a1')
+    worker.settle('failed', worker.take(), message='Too tired')
+    error = client.wait_type('error', 'agent_completed')
+    assert SPEC.error(error, 'PROCESSING_ERROR', 'Too tired')['help']
+    assert error['correlation_id'] == 'a1'
+    client.check_alive()
+
+
+def test_what_is_streamed_in_a_room_comes_as_partial_results(daemon, fresh):
+    room = fresh('chat:')
+    client = join(daemon, 'netra-spec', daemon.mint(fresh('u')))
+    ask(client, 'subscribe', {'channels': [room]})
+    assistant = join(daemon, token=daemon.mint(fresh('assistant'), roles=['worker']))
+    for content, complete in (('It is ', False), ('raining', True)):
+        assistant.send({'type': 'chat.chunk', 'payload': {'channel': room, 'message_id': 'm', 'content': content,
+                                                          'role': 'assistant', 'complete': complete}})
+    pieces = [SPEC.envelope(client.recv()) for _ in range(2)]
+    assert [message['type'] for message in pieces] == ['partial_result'] * 2
+    assert [(piece['payload']['content'], piece['payload']['complete']) for piece in pieces] == [('It is ', False), ('raining', True)]
+    # and not once more as a whole
+    assert ask(client, 'ping')['type'] == 'pong'
+
+
+def test_batches(daemon, user):
+    target = f'/ws?dialect=netra-spec&batch=1&token={daemon.mint(user)}'
+    client = join(daemon, 'netra-spec', target=target, authenticate=False)
+    assert client.recv()['type'] == 'connection_established'
+    client.send([{'type': 'ping', 'payload': {}, 'correlation_id': f'{i}'} for i in range(10)])
+    answers, n_arrays = [], 0
+    while len(answers) < 10:
+        value = json.loads(client.ws.recv_text())
+        n_arrays += isinstance(value, list)
+        answers += value if isinstance(value, list) else [value]
+    assert n_arrays and [SPEC.envelope(answer)['correlation_id'] for answer in answers] == [f'{i}' for i in range(10)]
+
+
+def test_compression(daemon, fresh):
+    room = fresh('chat:')
+    ws = RawWs.open(daemon.address, url(daemon.mint(fresh('u'))), extensions='permessage-deflate')
+    assert ws.extension is not None and ws.recv_json()['type'] == 'connection_established'
+    ws.send_json({'type': 'subscribe', 'payload': {'channels': [room]}})
+    ws.recv_json()
+    ws.send_json({'type': 'user_message', 'payload': {'channel': room, 'content': 'a' * 4000}})
+    heard = {}
+    while 'user_message' not in heard:
+        message = ws.recv_json()
+        heard[message['type']] = message
+    assert heard['user_message']['payload']['content'] == 'a' * 4000 and ws.was_compressed
+
+
+def test_metrics_of_the_contract(start):
+    """What it lists, with the right values."""
+    daemon = start(config='[dialect netra-spec]\nrate=5/60s\nburst-queue=0\n')
+    ann, bob = join(daemon, 'netra-spec', daemon.mint('ann')), join(daemon, 'netra-spec', daemon.mint('bob'))
+    other = join(daemon, 'netra-spec', daemon.mint('ann'))
+    for _ in range(4):
+        assert ask(ann, 'ping')['type'] == 'pong'
+    SPEC.error(ask(ann, 'wat'), 'INVALID_MESSAGE_TYPE')
+    SPEC.error(ask(ann, 'ping'), 'RATE_LIMIT_EXCEEDED')
+    knock(daemon, url('x')).assert_problem(401)
+    discover(daemon)
+    bob.ws.close()
+    join(daemon, 'netra-spec', daemon.mint('bob'))
+    wanted = {
+        'websocket_active_connections': 3,
+        'choir_users': 2,
+        'websocket_connection_duration_seconds_count': 1,
+        'choir_reconnects_total': 1,
+        'choir_reconnection_seconds_count': 1,
+        'websocket_messages_total{type="ping",direction="in"}': 4,
+        'websocket_messages_total{type="pong",direction="out"}': 4,
+        'websocket_message_latency_seconds_count{type="ping"}': 4,
+        'websocket_errors_total{code="INVALID_MESSAGE_TYPE"}': 1,
+        'choir_rate_limited_total': 1,
+        'websocket_connections_total{status="accepted"}': 4,
+        'websocket_connections_total{status="rejected"}': 1,
+        'choir_discovery_seconds_count': 1,
+    }
+    assert {name: figure(daemon, name) for name in wanted} == wanted
+    assert [Api(daemon).ask('getUser', path={'user_id': sub})['count'] for sub in ('ann', 'bob')] == [2, 1]
+
+
+# Messaging: form
 
 def test_closes_are_what_they_say(daemon, user):
     client = join(daemon, 'netra-spec', daemon.mint(user))
