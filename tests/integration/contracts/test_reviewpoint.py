@@ -6,7 +6,9 @@ import uuid
 
 import pytest
 
-from choir_test import DIALECTS, http_get
+from choir_test import DIALECTS, RawWs, http_get
+from choir_test.openapi import Api
+from document_client import figure, wait_until
 from library_client import join, knock
 
 RP = DIALECTS['reviewpoint']
@@ -192,6 +194,18 @@ def test_upload_cancel_without_anybody_to_do_it(daemon, user):
     client.check_alive()
 
 
+def test_upload_cancel_reaches_a_back_end(daemon, user, hire):
+    worker, client = hire(daemon, 'upload.cancel'), join(daemon, 'reviewpoint', daemon.mint(user))
+    client.send({'type': 'upload.cancel', 'data': {'upload_id': 'u1'}})
+    task = worker.take()
+    assert (task['kind'], task['user_id'], task['payload']) == ('upload.cancel', user, {'upload_id': 'u1'})
+    worker.settle('completed', task)
+    # that the upload has ended is for the back end to say
+    sent = Api(daemon).ask('sendToUser', {'type': 'upload.cancelled', 'payload': {'upload_id': 'u1'}}, {'user_id': user})
+    assert sent['recipients'] == 1
+    assert RP.envelope(client.wait_type('upload.cancelled'))['data'] == {'upload_id': 'u1'}
+
+
 @pytest.mark.parametrize('type_', ['bogus', 'publish', 'upload.progress', 'system.notification', 'chat.message'])
 def test_unknown_types(daemon, user, type_):
     client = join(daemon, 'reviewpoint', daemon.mint(user))
@@ -213,6 +227,100 @@ def test_bad_messages(daemon, user, text, code, contains):
     client.send_text(text)
     client.wait_error(code, contains)
     client.check_alive()
+
+
+# What back ends say, and how many got it
+
+HELPERS = [
+    ('notify', None, {'message': 'Tea', 'level': 'info', 'users': []}, 'system.notification', {'message', 'level', 'timestamp'}),
+    ('reviewUpdated', 'review_id', {'by': 'bob', 'users': []}, 'review.updated', {'review_id', 'by', 'timestamp'}),
+    ('fileProcessing', 'file_id', {'user_id': ''}, 'file.processing', {'file_id', 'timestamp'}),
+    ('fileReady', 'file_id', {'user_id': ''}, 'file.ready', {'file_id', 'timestamp'}),
+    ('uploadProgress', 'upload_id', {'progress': 40, 'bytes_uploaded': 4, 'total_bytes': 10, 'user_id': ''}, 'upload.progress',
+     {'upload_id', 'progress', 'bytes_uploaded', 'total_bytes', 'timestamp'}),
+    ('uploadCompleted', 'upload_id', {'user_id': ''}, 'upload.completed', {'upload_id', 'timestamp'}),
+    ('uploadError', 'upload_id', {'message': 'Too large', 'user_id': ''}, 'upload.error', {'upload_id', 'message', 'timestamp'}),
+]
+
+
+@pytest.mark.parametrize('operation,name,body,event,members', HELPERS, ids=[row[0] for row in HELPERS])
+def test_each_helper_reaches_a_user_and_says_how_many_connections(daemon, fresh, operation, name, body, event, members):
+    ann = fresh('ann')
+    clients = [join(daemon, 'reviewpoint', daemon.mint(ann)) for _ in range(2)]
+    other, api = join(daemon, 'reviewpoint', daemon.mint(fresh('bob'))), Api(daemon)
+    path = {} if name is None else {name: 'x1'}
+
+    def tell(who):
+        whom = {'users': [who]} if 'users' in body else {'user_id': who}
+        return api.ask(operation, {**body, **whom}, path)['recipients']
+
+    assert tell(ann) == 2
+    for client in clients:
+        heard = RP.envelope(client.wait_type(event))['data']
+        assert set(heard) == members
+        RP.timestamp(heard['timestamp'])
+        assert name is None or heard[name] == 'x1'
+    assert tell('nobody') == 0
+    other.check_alive()
+    assert event not in [message['type'] for message in other.seen]
+
+
+def test_back_ends_reach_one_connection_subscribers_and_all(start):
+    daemon = start()
+    api = Api(daemon)
+    ann, bob = (join(daemon, 'reviewpoint', daemon.mint(name)) for name in ('ann', 'bob'))
+    ask(bob, 'subscribe', {'events': ['review.created']})
+    message = {'type': 'review.created', 'payload': {'review_id': 'r1'}}
+    one = {'connection_id': ann.seen[0]['data']['connection_id']}
+    assert api.ask('sendToConnection', message, one)['recipients'] == 1
+    assert ann.recv()['data'] == {'review_id': 'r1'}
+    assert api.ask('publish', {'channel': 'event:review.created', **message})['recipients'] == 1
+    assert bob.recv()['data'] == {'review_id': 'r1'}
+    assert api.ask('broadcast', message)['recipients'] == 2
+    assert api.ask('notify', {'message': 'Tea'})['recipients'] == 2
+    for client in (ann, bob):
+        assert [client.recv()['type'] for _ in range(2)] == ['review.created', 'system.notification']
+        client.check_alive()
+
+
+def test_a_failed_send_disconnects(start):
+    """Who takes nothing any more is not waited for, and is not there for the next message."""
+    daemon = start({'protocol.max-queue-bytes': '128K', 'rate.api': '60000/1s'})
+    api = Api(daemon)
+    stuck = RawWs.open(daemon.address, f'/ws/{daemon.mint("ann")}')
+    stuck.reads_while_sending = False
+    stuck.recv_json()
+    other = join(daemon, 'reviewpoint', daemon.mint('bob'))
+    message = {'type': 'file.ready', 'payload': {str(i): 'x' * 9000 for i in range(6)}}
+    n_sent = 0
+    # until the kernel's buffers and the queue are full
+    while api.ask('sendToUser', message, {'user_id': 'ann'})['recipients'] == 1:
+        n_sent += 1
+        assert n_sent < 1000, 'never full'
+    assert n_sent > 2
+    wait_until(lambda: not api.ask('getUser', path={'user_id': 'ann'})['online'], 'leaving')
+    assert figure(daemon, 'choir_slow_consumers_total') == 1
+    other.check_alive()
+    assert api.ask('sendToUser', message, {'user_id': 'bob'})['recipients'] == 1
+    other.wait_type('file.ready')
+
+
+def test_a_lost_connection_is_none(daemon, user):
+    """This contract's sessions end with their connection."""
+    client, api = join(daemon, 'reviewpoint', daemon.mint(user)), Api(daemon)
+    assert api.ask('getUser', path={'user_id': user})['count'] == 1
+    client.ws.abort()
+    wait_until(lambda: not api.ask('getUser', path={'user_id': user})['online'], 'leaving')
+    assert api.ask('sendToUser', {'type': 'file.ready', 'payload': {}}, {'user_id': user})['recipients'] == 0
+
+
+def test_a_connection_counts_its_messages_and_errors(daemon, user):
+    client = join(daemon, 'reviewpoint', daemon.mint(user))
+    for _ in range(3):
+        client.check_alive()
+    RP.error(ask(client, 'bogus'), 'INVALID_MESSAGE_TYPE')
+    found = Api(daemon).ask('getConnection', path={'connection_id': client.seen[0]['data']['connection_id']})
+    assert (found['messages_received'], found['errors'], found['user_id']) == (4, 1, user)
 
 
 # Rate: 100 in 60 s, per user
