@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Contract E, `tripsage`: chat and agent status."""
 
+import json
+import socket
 import uuid
 
 import pytest
 
-from choir_test import DIALECTS
+from choir_test import DIALECTS, Client, RawWs
+from choir_test.openapi import Api
+from document_client import figure
 from library_client import join, knock
 
 TS = DIALECTS['tripsage']
@@ -202,7 +206,129 @@ def test_agent_status_is_not_for_clients(daemon, fresh):
     TS.error(ask(client, 'chat_message', {'content': 'I am the agent', 'role': 'agent'}), 'PERMISSION_DENIED')
 
 
+def test_agent_status_follows_what_was_asked_for_in_the_chat(daemon, fresh, hire):
+    trip, ann, kind = fresh('trip'), fresh('ann'), fresh('search')
+    chat, watcher = enter(daemon, ann, trip), enter(daemon, fresh('bob'), trip, 'agent-status')
+    worker = hire(daemon, kind)
+    chat.send({'type': 'task.request', 'payload': {'kind': kind, 'to': 'Rome'}})
+    task = worker.take()
+    worker.say('progress', task, progress=30, message='Asking for flights')
+    for client in (chat, watcher):
+        update = client.wait_for(lambda message: message['payload'].get('progress') == 30)
+        assert TS.envelope(update)['type'] == 'agent_status_update'
+        assert update['payload']['isActive'] is True and update['payload']['currentTask'] == 'Asking for flights'
+    # who comes now knows at once
+    late = enter(daemon, fresh('carol'), trip, 'agent-status')
+    assert late.recv()['payload']['progress'] == 30
+    worker.settle('completed', task)
+    for client in (chat, watcher, late):
+        end = client.wait_for(lambda message: message['payload'].get('isActive') is False)
+        assert end['type'] == 'agent_status_update' and end['payload']['progress'] == 100
+
+
+# Coming back
+
+def test_history_is_replayed_on_join_once_and_before_what_is_said_later(daemon, fresh):
+    trip, ann = fresh('trip'), fresh('ann')
+    speaker, client = enter(daemon, fresh('bob'), trip), enter(daemon, ann, trip)
+    for i in range(5):
+        speaker.send({'type': 'chat_message', 'payload': {'content': f'{i}', 'role': 'user'}})
+        assert client.wait_type('chat_message')['payload']['content'] == f'{i}'
+    client.ws.abort()
+    speaker.send({'type': 'chat_message', 'payload': {'content': 'missed', 'role': 'user'}})
+    speaker.wait_for(lambda message: message.get('payload', {}).get('content') == 'missed')
+    # named twice, and replayed once
+    back = enter(daemon, ann, trip, channels=[f'chat:{trip}'])
+    speaker.send({'type': 'chat_message', 'payload': {'content': 'live', 'role': 'user'}})
+    speaker.wait_for(lambda message: message.get('payload', {}).get('content') == 'live')
+    back.check_alive()
+    heard = [TS.envelope(message)['payload']['content'] for message in back.seen if message.get('type') == 'chat_message']
+    assert heard == ['0', '1', '2', '3', '4', 'missed', 'live']
+
+
+def test_chat_outlives_the_service(start, tmp_path):
+    settings = {'store.backend': 'sqlite', 'store.path': str(tmp_path / 'choir.db')}
+    daemon = start(settings)
+    client = enter(daemon, 'ann')
+    for i in range(3):
+        client.send({'type': 'chat_message', 'payload': {'content': f'{i}', 'role': 'user'}})
+        client.wait_type('publish.ok')
+    daemon.kill()
+    daemon.start()
+    back = enter(daemon, 'bob')
+    assert [back.recv()['payload']['content'] for _ in range(3)] == ['0', '1', '2']
+
+
 # The rest
+
+def test_several_events_come_as_one_batch(daemon, fresh):
+    trip = fresh('trip')
+    speaker = enter(daemon, fresh('bob'), trip)
+    for i in range(10):
+        speaker.send({'type': 'chat_message', 'payload': {'content': f'{i}', 'role': 'user'}})
+        speaker.wait_type('publish.ok')
+    client = join(daemon, 'tripsage', '', f'/ws/chat/{trip}?batch=1', authenticate=False)
+    client.send({'token': daemon.mint(fresh('ann')), 'sessionId': trip, 'channels': []})
+    messages, n_arrays = [], 0
+    while len(messages) < 11:
+        value = json.loads(client.ws.recv_text())
+        n_arrays += isinstance(value, list)
+        messages += value if isinstance(value, list) else [value]
+    assert n_arrays and messages[0]['success'] is True
+    assert [TS.envelope(message)['payload']['content'] for message in messages[1:]] == [f'{i}' for i in range(10)]
+
+
+def test_the_session_goes_before_what_matters_less(start):
+    """Where a queue has built up, what has the higher priority overtakes; each channel stays in order."""
+    daemon = start({'protocol.max-queue-bytes': '64M', 'protocol.compression': 'no'}, config="""
+[dialect choir]
+rate=60000/1s
+[sanitize]
+max-string=100000
+[namespace chat]
+priority=9
+[namespace news]
+subscribe=authenticated
+publish=authenticated
+history-size=0
+priority=0
+""")
+    publisher = join(daemon, token=daemon.mint('publisher'))
+    slow = Client(RawWs.open(daemon.address, '/ws/chat/trip'), TS)
+    slow.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    slow.send({'token': daemon.mint('ann'), 'sessionId': 'trip', 'channels': ['news:1']})
+    assert slow.recv()['success'] is True
+    # more than the sockets between them take
+    n_news = 200
+    for n in range(n_news):
+        publisher.send({'type': 'publish', 'payload': {'channel': 'news:1', 'type': 'note', 'payload': {'n': n, 'pad': 'x' * 60000}}})
+        publisher.wait_type('publish.ok')
+    for n in range(3):
+        publisher.send({'type': 'chat.message', 'payload': {'channel': 'chat:trip', 'content': f'{n}'}})
+        publisher.wait_type('publish.ok')
+    heard = [slow.wait_type('note', 'chat_message') for _ in range(n_news + 3)]
+    chat = [i for i, message in enumerate(heard) if message['type'] == 'chat_message']
+    assert [heard[i]['payload']['content'] for i in chat] == ['0', '1', '2']
+    assert [message['payload']['n'] for message in heard if message['type'] == 'note'] == list(range(n_news))
+    assert chat[-1] < n_news - 60, chat
+
+
+def test_performance_figures_can_be_read(start):
+    """Active connections, what is queued, and messages to count by the second."""
+    daemon = start()
+    api, (ann, bob) = Api(daemon), (enter(daemon, name) for name in ('ann', 'bob'))
+    before = api.ask('getStats')
+    assert (before['connections'], before['dialects']['tripsage'], before['queued_bytes']) == (2, 2, 0)
+    for i in range(5):
+        ann.send({'type': 'chat_message', 'payload': {'content': f'{i}', 'role': 'user'}})
+        bob.wait_type('chat_message')
+    bob.check_alive()
+    ann.check_alive()
+    after = api.ask('getStats')
+    assert after['totals']['published'] - before['totals']['published'] == 5
+    assert after['totals']['delivered'] - before['totals']['delivered'] >= 10
+    assert figure(daemon, 'websocket_active_connections') == 2
+
 
 def test_heartbeat(daemon, user):
     client = enter(daemon, user)
@@ -227,6 +353,32 @@ def test_chunks(daemon, fresh):
     # who comes now finds one message
     late = enter(daemon, fresh('carol'), trip)
     assert late.wait_type('chat_message')['payload']['content'] == 'Rome'
+
+
+def test_an_assistant_streams_its_answer(daemon, fresh):
+    """Piece by piece to who is there, the text so far to who comes meanwhile, and one message to who comes later."""
+    trip = fresh('trip')
+    ann = enter(daemon, fresh('ann'), trip)
+    assistant = join(daemon, token=daemon.mint(fresh('assistant'), roles=['worker']))
+
+    def say(content, complete=False):
+        assistant.send({'type': 'chat.chunk', 'payload': {'channel': f'chat:{trip}', 'message_id': 'm', 'content': content,
+                                                          'role': 'assistant', 'complete': complete}})
+        heard = TS.envelope(ann.wait_type('chat_message_chunk'))['payload']
+        assert (heard['content'], heard['isComplete'], heard['messageId']) == (content, complete, 'm')
+
+    say('To ')
+    say('Rome, ')
+    bob = enter(daemon, fresh('bob'), trip)
+    assert bob.wait_type('chat_message_chunk')['payload']['content'] == 'To Rome, '
+    say('by train', True)
+    assert bob.wait_type('chat_message_chunk')['payload'].items() >= {'content': 'by train', 'isComplete': True}.items()
+    late = enter(daemon, fresh('carol'), trip)
+    message = late.wait_type('chat_message')['payload']
+    assert (message['content'], message['role']) == ('To Rome, by train', 'assistant')
+    for client in (ann, bob):
+        client.check_alive()
+        assert 'chat_message' not in [message.get('type') for message in client.seen]
 
 
 @pytest.mark.parametrize('type_', ['bogus', 'agent_status_update', 'connection_status', 'publish'])
