@@ -8,8 +8,9 @@ from itertools import count
 
 import pytest
 
-from choir_test import DIALECTS, Daemon, Timeout
-from document_client import CONFIG, SETTINGS
+from choir_test import DIALECTS, Daemon, EventStream, RawWs, Timeout, sse_target
+from choir_test.editor import converge, open_all, wait_all
+from document_client import CONFIG, SETTINGS, editor, figure, wait_until
 from library_client import closed_with, join
 
 JDDB = DIALECTS['jddb']
@@ -446,3 +447,95 @@ def test_told_before_the_service_stops(start):
     assert isinstance(told['afterMs'], int), told
     assert ann.client.ws.recv_close(skip_data=True).code == 1012
     assert daemon.wait_exit() == 0
+
+
+# Together
+
+def test_two_edit_at_once_lose_their_connections_come_back_and_converge(start, document):
+    """The contract's collaboration: typing at the same time, one cut off while both type on, the cursor where it was, a warning
+    before the service stops, and nothing lost by then."""
+    daemon = start({**SETTINGS, 'server.drain-timeout': '20s'}, config=CONFIG)
+    ann, bob = open_all([editor(daemon, document, name, 'jddb') for name in ('ann', 'bob')], daemon.address)
+    ann.insert(0, TEXT)
+    converge([ann, bob])
+    # at once, and in the same place
+    for i in range(20):
+        ann.insert(4, f'a{i} ')
+        bob.insert(4, f'b{i} ')
+    bob.delete(0, len('Zwei'))
+    text = converge([ann, bob])
+    assert all(f'{name}{i} ' in text for name in 'ab' for i in range(20))
+
+    # one is cut off with changes on the way, and types on
+    bob.insert(0, 'on the way ')
+    bob.drop()
+    bob.insert(0, 'without a connection ')
+    for i in range(20):
+        ann.insert(len(ann.text), f' and {i}')
+    wait_all([ann], lambda: ann.is_settled)
+    bob.connect(daemon.address)
+    text = converge([ann, bob])
+    assert text.startswith('without a connection on the way ') and text.endswith(' and 19')
+    assert ann.version == len(ann.acknowledged) + len(bob.acknowledged)
+
+    watcher = Person(daemon, document)
+    assert watcher.state['content'] == text and watcher.state['version'] == ann.version
+    bob.send('cursor.position', {'position': 7})
+    assert watcher.wait('cursor.position')['position'] == 7
+
+    # the end of the service: told first, then closed; what was typed by then is there
+    ann.insert(0, 'the last word ')
+    converge([ann, bob])
+    daemon.signal(15)
+    wait_all([ann, bob], lambda: ann.closed is not None and bob.closed is not None)
+    for one in (ann, bob):
+        assert one.closed.code == 1012 and 'system.reconnect' in [message['type'] for message in one.events]
+    assert daemon.wait_exit() == 0
+    daemon.start()
+    assert Person(daemon, document).state['content'] == 'the last word ' + text
+
+
+def test_long_messages_are_compressed(daemon, document, fresh):
+    token = daemon.mint(fresh('person'), WRITE)
+    ws = RawWs.open(daemon.address, f'/ws/document/{document}?token={token}', extensions='permessage-deflate')
+    assert ws.extension is not None and ws.recv_json()['type'] == 'document.open' and not ws.was_compressed
+    ann = Person(daemon, document)
+    assert ws.recv_json()['type'] == 'user.presence'
+    ann.insert(0, 'short')
+    assert ws.recv_json()['payload']['content'] == 'short' and not ws.was_compressed
+    ann.insert(0, 'long ' * 1000)
+    assert ws.recv_json()['payload']['content'] == 'long ' * 1000 and ws.was_compressed
+
+
+def test_where_no_websocket_comes_about(daemon, document, fresh):
+    """The same document over an event stream, beside those that have a WebSocket."""
+    ann, token = Person(daemon, document), daemon.mint(fresh('person'), WRITE)
+    stream = EventStream(daemon, sse_target(token, f'/sse/document/{document}'))
+    assert JDDB.envelope(stream.wait('document.open'))['payload']['content'] == ''
+    stream.say({'type': 'document.change', 'payload': {'operation': 'insert', 'position': 0, 'content': 'polled'}}, token, 202)
+    assert ann.wait('document.change')['content'] == 'polled'
+    ann.insert(6, ' and pushed')
+    changes = [JDDB.envelope(stream.wait('document.change'))['payload'] for _ in range(2)]
+    assert [change['content'] for change in changes] == ['polled', ' and pushed']
+
+
+def test_metrics_of_the_contract(start):
+    daemon = start(SETTINGS, config=CONFIG)
+    ann, bob = Person(daemon, 'counted'), Person(daemon, 'counted')
+    for i in range(5):
+        ann.insert(0, 'x')
+        bob.wait('document.change')
+    assert closed_with(daemon, '/ws/document/counted?token=x').code == 1008
+    bob.leave()
+    wait_until(lambda: figure(daemon, 'websocket_active_connections') == 1, 'leaving')
+    wanted = {
+        'websocket_connections_total{status="accepted"}': 2,
+        'websocket_connections_total{status="rejected"}': 1,
+        'websocket_connections_total{status="closed"}': 1,
+        'websocket_messages_total{type="document.change",direction="in"}': 5,
+        'websocket_message_size_bytes_count{type="document.change"}': 5,
+        'websocket_message_latency_seconds_count{type="document.change"}': 5,
+        'choir_document_changes_total{status="committed"}': 5,
+    }
+    assert {name: figure(daemon, name) for name in wanted} == wanted
+    assert figure(daemon, 'websocket_messages_total{type="document.change",direction="out"}') >= 5
