@@ -522,7 +522,8 @@ def test_what_is_streamed_in_a_room_comes_as_partial_results(daemon, fresh):
                                                           'role': 'assistant', 'complete': complete}})
     pieces = [SPEC.envelope(client.recv()) for _ in range(2)]
     assert [message['type'] for message in pieces] == ['partial_result'] * 2
-    assert [(piece['payload']['content'], piece['payload']['complete']) for piece in pieces] == [('It is ', False), ('raining', True)]
+    assert ''.join(piece['payload']['content'] for piece in pieces) == 'It is raining'
+    assert [piece['payload']['complete'] for piece in pieces] == [False, True]
     # and not once more as a whole
     assert ask(client, 'ping')['type'] == 'pong'
 
@@ -557,8 +558,7 @@ def test_compression(daemon, fresh):
 def test_metrics_of_the_contract(start):
     """What it lists, with the right values."""
     daemon = start(config='[dialect netra-spec]\nrate=5/60s\nburst-queue=0\n')
-    ann, bob = join(daemon, 'netra-spec', daemon.mint('ann')), join(daemon, 'netra-spec', daemon.mint('bob'))
-    other = join(daemon, 'netra-spec', daemon.mint('ann'))
+    ann, bob, *_ = [join(daemon, 'netra-spec', daemon.mint(sub)) for sub in ('ann', 'bob', 'ann')]
     for _ in range(4):
         assert ask(ann, 'ping')['type'] == 'pong'
     SPEC.error(ask(ann, 'wat'), 'INVALID_MESSAGE_TYPE')

@@ -301,7 +301,8 @@ priority=0
     # more than the sockets between them take
     n_news = 200
     for n in range(n_news):
-        publisher.send({'type': 'publish', 'payload': {'channel': 'news:1', 'type': 'note', 'payload': {'n': n, 'pad': 'x' * 60000}}})
+        publisher.send({'type': 'publish', 'payload': {'channel': 'news:1', 'type': 'note',
+                                                       'payload': {'n': n, 'pad': 'x' * 60000}}})
         publisher.wait_type('publish.ok')
     for n in range(3):
         publisher.send({'type': 'chat.message', 'payload': {'channel': 'chat:trip', 'content': f'{n}'}})
