@@ -158,8 +158,8 @@ test_one (Fixture *self, gconstpointer data)
   expect_member (&document, "offset", "1");
   expect_member (&document, "subscribers", "1");
   expect_member (&document, "persisted", "true");
-  expect_problem (&missing, 404, "NOT_FOUND");
-  expect_problem (&stored, 404, "NOT_FOUND");
+  expect_problem (&missing, 404, "UNKNOWN_CHANNEL");
+  expect_problem (&stored, 404, "UNKNOWN_CHANNEL");
   expect_problem (&wrong, 400, "VALIDATION_ERROR");
   /* asking has left nothing behind */
   g_assert_null (choir_hub_find_channel (self->hub->hub, "chat:2"));
@@ -284,7 +284,7 @@ test_presence (Fixture *self, gconstpointer data)
   expect_member (&chat, "members.0.user_id", "ann");
   expect_member (&chat, "members.1.user_id", "bob");
   expect_member (&chat, "members.1.since", "2023-11-14T22:13:20.000Z");
-  expect_problem (&missing, 404, "NOT_FOUND");
+  expect_problem (&missing, 404, "UNKNOWN_CHANNEL");
 
   put (self, "/api/v1/documents/notes", "text");
   fake_link_open_document (eve, "notes");
