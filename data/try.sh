@@ -149,12 +149,11 @@ start_choird () {
 }
 
 make_token () {
-  "$choird" token --config "$state/choir.conf" --set "auth.key=HS256:try:$state/hs256.key" \
-    --sub "${1:-you}" --permission '*:*:read' --permission '*:*:write' --ttl 24h
+  "$choird" token --config "$state/choir.conf" --set "auth.key=HS256:try:$state/hs256.key" --ttl 24h "$@"
 }
 
 explain () {
-  token=$(make_token you)
+  token=$(make_token --sub you --permission '*:*:read' --permission '*:*:write')
   echo "READY  http://127.0.0.1:$port/#token=$token"
   cat <<TEXT
 
@@ -178,6 +177,14 @@ async def main():
 asyncio.run(main())' "ws://127.0.0.1:$port/ws?token=\$TOKEN"
 
 Or by hand: /usr/bin/python3 -m websockets "ws://127.0.0.1:$port/ws?token=\$TOKEN"
+
+The same as events, where a WebSocket can't pass: curl -N "http://127.0.0.1:$port/sse?channels=chat:lobby&token=\$TOKEN"
+
+What docs/http-api.md and docs/workers.md need, in a third terminal:
+
+  export CHOIR=http://127.0.0.1:$port
+  export TOKEN=$(make_token --sub backend --role service)
+  export WORKER=$(make_token --sub worker --role worker)
 
 Watch and steer it on the bus:
 
