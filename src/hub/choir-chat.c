@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#define TOO_MANY "You are streaming too many messages"
+
 /* What a stream takes besides its text, about */
 #define STREAM_BYTES 512
 
@@ -131,8 +133,9 @@ is_next (const ChoirChunk *chunk, guint64 next, guint64 *expected, GError **erro
 
 /* A user must not take up what there is for all; who works for many has many under way */
 static gboolean
-has_too_many (ChoirChat *self, ChoirSession *session, guint max)
+has_too_many (ChoirChat *self, ChoirSession *session)
 {
+  guint max = choir_hub_get_settings (self->hub)->chat.max_streams;
   const GQueue *own = g_hash_table_lookup (self->by_session, session);
 
   return own != NULL && own->length >= max && !choir_chat_is_back_end (session);
@@ -154,9 +157,9 @@ begin (ChoirChat *self, const ChoirChunk *chunk, guint64 *expected, GError **err
       return NULL;
     }
 
-  if (has_too_many (self, chunk->session, settings->chat.max_streams))
+  if (has_too_many (self, chunk->session))
     {
-      refuse (error, CHOIR_ERROR_RATE_LIMITED, "You are streaming too many messages");
+      refuse (error, CHOIR_ERROR_RATE_LIMITED, TOO_MANY);
       return NULL;
     }
 
@@ -173,6 +176,11 @@ take_late (ChoirChatStream *stream,
 {
   ChoirHub *hub = stream->chat->hub;
   ChoirPublished published = { .offset = stream->offset, .duplicate = TRUE };
+
+  /* the end, while it is being stored: who says it twice is answered once */
+  if (stream->state == CHOIR_STREAM_ENDING && chunk->seq == (gint64) stream->next_seq &&
+      (chunk->complete || chunk->aborted))
+    return CHOIR_CHUNK_TAKEN;
 
   if (chunk->seq < 0 || chunk->seq >= (gint64) stream->next_seq)
     return refuse (error, CHOIR_ERROR_CONFLICT, "This message has ended");
@@ -224,6 +232,10 @@ take_open (ChoirChat *self,
         choir_chat_stream_close (stream);
       return CHOIR_CHUNK_REFUSED;
     }
+
+  if (stream->session != chunk->session && !chunk->complete && !chunk->aborted &&
+      has_too_many (self, chunk->session))
+    return refuse (error, CHOIR_ERROR_RATE_LIMITED, TOO_MANY);
 
   choir_chat_stream_set_session (stream, chunk->session);
   if (!chunk->complete && !chunk->aborted)

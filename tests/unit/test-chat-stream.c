@@ -375,6 +375,45 @@ test_limits (void)
   fake_link_expect_nothing (alice);
 }
 
+/* Nor may a user's sessions go on with each other's until there are more */
+static void
+test_taken_over (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (SETTINGS "[chat]\nmax-streams=2\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) again = fake_link_join (hub, "alice");
+
+  chunk (alice, "room:1", "a", "x", "");
+  chunk (alice, "room:1", "b", "x", "");
+  chunk (again, "room:2", "c", "x", "");
+  chunk (again, "room:2", "d", "x", "");
+  chunk (again, "room:1", "a", "y", "");
+  fake_link_expect_error (again, "RATE_LIMIT_EXCEEDED");
+  /* ended it may be */
+  chunk (again, "room:1", "b", "y", ",\"complete\":true");
+  fake_link_expect (again, "publish.ok", NULL);
+  chunk (again, "room:2", "d", "y", ",\"complete\":true");
+  fake_link_expect (again, "publish.ok", NULL);
+  chunk (again, "room:1", "a", "y", "");
+  fake_link_expect_nothing (again);
+}
+
+/* The end is said again while it is being stored: one answer is enough */
+static void
+test_impatient (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (SETTINGS);
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+
+  chunk (alice, "chat:1", "m", "one ", "");
+  for (guint i = 0; i < 2; i++)
+    chunk (alice, "chat:1", "m", "two", ",\"seq\":1,\"complete\":true");
+  fake_link_expect (alice, "publish.ok", "payload.offset", "1", "payload.duplicate", "-", NULL);
+  fake_link_expect_nothing (alice);
+  chunk (alice, "chat:1", "m", "two", ",\"seq\":1,\"complete\":true");
+  fake_link_expect (alice, "publish.ok", "payload.offset", "1", "payload.duplicate", "true", NULL);
+}
+
 /* What could not be stored is still open, and its end may be said again */
 static void
 test_not_stored (void)
@@ -480,6 +519,8 @@ main (int argc, char **argv)
   g_test_add_func ("/chat-stream/joiner", test_joiner);
   g_test_add_func ("/chat-stream/whole-contracts", test_whole_contracts);
   g_test_add_func ("/chat-stream/limits", test_limits);
+  g_test_add_func ("/chat-stream/taken-over", test_taken_over);
+  g_test_add_func ("/chat-stream/impatient", test_impatient);
   g_test_add_func ("/chat-stream/not-stored", test_not_stored);
   g_test_add_func ("/chat-stream/rate", test_rate);
   g_test_add_func ("/chat-stream/many", test_many);
