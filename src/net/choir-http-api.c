@@ -14,7 +14,7 @@
 struct _ChoirHttpApi
 {
   ChoirHttpServer *server; /* borrowed */
-  GHashTable *requests;    /* (element-type ChoirHttpRequest): all that have a message */
+  GHashTable *requests;    /* (element-type ChoirHttpRequest): all that know the API */
   guint n_admitted;
   gint64 *n_waiting;                 /* a gauge */
   gsize n_bytes;                     /* of bodies, in and out */
@@ -149,12 +149,19 @@ leave (ChoirHttpApi *self, ChoirHttpRequest *request)
   request->flags &= ~CHOIR_HTTP_REQUEST_ADMITTED;
 }
 
+/* Its client has it, or has gone. What it asked for may still be under way */
+void
+choir_http_api_leave (ChoirHttpApi *self, ChoirHttpRequest *request)
+{
+  self->n_bytes -= request->n_bytes;
+  leave (self, request);
+}
+
+/* Nobody holds it any more */
 void
 choir_http_api_forget (ChoirHttpApi *self, ChoirHttpRequest *request)
 {
   g_hash_table_remove (self->requests, request);
-  self->n_bytes -= request->n_bytes;
-  leave (self, request);
 }
 
 gboolean

@@ -112,6 +112,7 @@ gint64 choir_http_api_get_started_us (ChoirHttpApi *self);
 gboolean choir_http_api_enter (ChoirHttpApi *self, ChoirHttpRequest *request);
 gboolean choir_http_api_reserve (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
 void choir_http_api_account (ChoirHttpApi *self, ChoirHttpRequest *request, gsize n_bytes);
+void choir_http_api_leave (ChoirHttpApi *self, ChoirHttpRequest *request);
 void choir_http_api_forget (ChoirHttpApi *self, ChoirHttpRequest *request);
 gboolean choir_http_api_may_wait (ChoirHttpApi *self, ChoirHttpRequest *request);
 void choir_http_api_begin_wait (ChoirHttpApi *self, ChoirHttpRequest *request);

@@ -32,7 +32,7 @@ detach (gpointer data)
   g_cancellable_cancel (self->cancellable);
   choir_http_request_set_data (self, NULL, NULL);
   if (self->api != NULL)
-    choir_http_api_forget (self->api, self);
+    choir_http_api_leave (self->api, self);
   choir_http_request_unref (self);
 }
 
@@ -74,6 +74,8 @@ choir_http_request_unref (ChoirHttpRequest *self)
   if (--self->n_refs > 0)
     return;
 
+  if (self->api != NULL)
+    choir_http_api_forget (self->api, self);
   for (guint i = 0; i < CHOIR_HTTP_SEGMENTS_MAX; i++)
     g_free (self->segments[i]);
   for (guint i = 0; i < CHOIR_HTTP_PARAMETERS_MAX; i++)

@@ -428,6 +428,29 @@ test_access (Fixture *self, gconstpointer data)
     }
 }
 
+/* What a request asked for may become of it when neither its client nor the server are there */
+static void
+test_outlives_the_server (Fixture *self, gconstpointer data)
+{
+  GString *out = make_request ("POST", "/api/v1/uploads/u/completed", self->token,
+                               JSON "Idempotency-Key: once\r\n");
+  g_autoptr (Call) call = NULL;
+
+  add_body (out, "{}", 2);
+  call = call_new (self, out);
+  while (choir_hub_get_n_unstored (self->hub->hub) == 0)
+    call_turn (call);
+
+  choir_http_server_close_all (self->http);
+  g_assert_cmpuint (choir_http_server_get_n_peers (self->http), ==, 0);
+  g_assert_cmpuint (choir_hub_get_n_unstored (self->hub->hub), ==, 1);
+  choir_http_server_free (self->http);
+  fake_hub_iterate ();
+  g_assert_cmpuint (choir_hub_get_n_unstored (self->hub->hub), ==, 0);
+
+  self->http = choir_http_server_new (self->gateway);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -445,6 +468,7 @@ main (int argc, char **argv)
   ADD ("named-users", NULL, test_named_users);
   ADD ("wrong-notices", NULL, test_wrong_notices);
   ADD ("access", NULL, test_access);
+  ADD ("outlives-the-server", "[namespace event]\npersist=yes\n", test_outlives_the_server);
 
   return g_test_run ();
 }
