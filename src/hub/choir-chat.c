@@ -176,16 +176,16 @@ take_late (ChoirChatStream *stream,
 {
   ChoirHub *hub = stream->chat->hub;
   ChoirPublished published = { .offset = stream->offset, .duplicate = TRUE };
+  gboolean ends = chunk->complete || chunk->aborted;
 
   /* the end, while it is being stored: who says it twice is answered once */
-  if (stream->state == CHOIR_STREAM_ENDING && chunk->seq == (gint64) stream->next_seq &&
-      (chunk->complete || chunk->aborted))
+  if (stream->state == CHOIR_STREAM_ENDING && chunk->seq == (gint64) stream->next_seq && ends)
     return CHOIR_CHUNK_TAKEN;
 
   if (chunk->seq < 0 || chunk->seq >= (gint64) stream->next_seq)
     return refuse (error, CHOIR_ERROR_CONFLICT, "This message has ended");
 
-  if (chunk->seq + 1 < (gint64) stream->next_seq || stream->state == CHOIR_STREAM_ENDING)
+  if (!ends || chunk->seq + 1 < (gint64) stream->next_seq || stream->state == CHOIR_STREAM_ENDING)
     return CHOIR_CHUNK_TAKEN;
 
   published.channel = choir_hub_find_channel (hub, stream->channel);
@@ -260,7 +260,8 @@ take_open (ChoirChat *self,
  * @self: the chats of a hub
  * @chunk: a piece of a streamed message; permission is the caller's to check
  * @expected: set to %G_MAXUINT64, or, where pieces are missing, to the number of the first
- * @done: called once for %CHOIR_CHUNK_ENDING, before this returns or later; else not at all
+ * @done: called once for %CHOIR_CHUNK_ENDING, before this returns or later; else not at all, nor
+ * for a piece that is not the end
  * @user_data: for @done
  * @error: return location for %CHOIR_CHUNK_REFUSED: %CHOIR_ERROR_CONFLICT,
  * %CHOIR_ERROR_PERMISSION_DENIED, %CHOIR_ERROR_RATE_LIMITED, %CHOIR_ERROR_TOO_LARGE,

@@ -414,6 +414,29 @@ test_impatient (void)
   fake_link_expect (alice, "publish.ok", "payload.offset", "1", "payload.duplicate", "true", NULL);
 }
 
+/* The last piece comes once more when the message has ended, with and without the word that it was
+ * the end */
+static void
+test_late (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (SETTINGS "[chat]\nstream-timeout=10s\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+
+  chunk (alice, "room:1", "m", "one", ",\"seq\":0,\"complete\":true");
+  fake_link_expect (alice, "publish.ok", "payload.offset", "1", NULL);
+  chunk (alice, "room:1", "m", "one", ",\"seq\":0");
+  fake_link_expect_nothing (alice);
+
+  /* it does not know yet that it has been silent for too long */
+  chunk (alice, "room:1", "n", "two", ",\"seq\":0");
+  fake_hub_advance (hub, 11 * SECOND);
+  assert_idle (hub);
+  chunk (alice, "room:1", "n", "two", ",\"seq\":0");
+  fake_link_expect_nothing (alice);
+  chunk (alice, "room:1", "n", "three", ",\"seq\":1");
+  fake_link_expect_error (alice, "CONFLICT");
+}
+
 /* What could not be stored is still open, and its end may be said again */
 static void
 test_not_stored (void)
@@ -521,6 +544,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chat-stream/limits", test_limits);
   g_test_add_func ("/chat-stream/taken-over", test_taken_over);
   g_test_add_func ("/chat-stream/impatient", test_impatient);
+  g_test_add_func ("/chat-stream/late", test_late);
   g_test_add_func ("/chat-stream/not-stored", test_not_stored);
   g_test_add_func ("/chat-stream/rate", test_rate);
   g_test_add_func ("/chat-stream/many", test_many);
