@@ -87,6 +87,42 @@ def test_connect_subscribe_publish(playground, daemon, user):
     assert token not in log_of(page)
 
 
+def test_coming_back(playground, daemon, user):
+    """Disconnected in between, the page asks for what it has missed."""
+    page, token = playground, daemon.mint(user)
+    connect(page, token)
+    fill(page, channel='chat:back')
+    press(page, '#subscribe button:not(.plain)')
+    log_has(page, '"recovered": false')
+    fill(page, to='chat:back')
+    press(page, '#publish button')
+    log_has(page, '"publish.ok"')
+    press(page, '#close')
+    log_has(page, 'Closed with 1000')
+    other = join(daemon, token=daemon.mint(user + '-friend'))
+    other.send({'type': 'chat.message', 'payload': {'channel': 'chat:back', 'content': 'meanwhile'}})
+    other.wait_type('publish.ok')
+    connect(page, token)
+    press(page, '#subscribe button:not(.plain)')
+    log_has(page, '"recovered": true')
+    assert log_of(page).count('meanwhile') == 1
+
+
+def test_examples(playground, daemon, user):
+    page = playground
+    connect(page, daemon.mint(user))
+    fill(page, channel='chat:lobby')
+    press(page, '#subscribe button:not(.plain)')
+    log_has(page, '"subscription.confirmed"')
+    names = page.run('[...document.getElementById("example").options].map(o => o.value).filter(Boolean).join("|")').split('|')
+    answers = ['"history.result"', '"presence.state"', '"publish.ok"', '"task.accepted"', '"task.state"', '"task_ids"']
+    for name, answer in zip(names, answers, strict=True):
+        page.run(f'''(() => {{ const s = document.getElementById("example"); s.value = {json.dumps(name)};
+                     s.dispatchEvent(new Event("change")); }})()''')
+        press(page, '#raw button')
+        log_has(page, answer)
+
+
 @pytest.mark.parametrize('dialect,first', [
     ('netra', '"connected"'), ('netra-spec', '"connection_established"'), ('reviewpoint', '"connection.established"'),
     ('jddb', 'Open'),
