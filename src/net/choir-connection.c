@@ -327,6 +327,19 @@ choir_connection_get_id (ChoirConnection *self)
   return self->id;
 }
 
+/**
+ * choir_connection_get_heard_us:
+ * @self: a connection
+ *
+ * Returns: when bytes last came from the client, answers to pings among them: monotonic, in
+ * microseconds
+ */
+gint64
+choir_connection_get_heard_us (ChoirConnection *self)
+{
+  return self->heard_us;
+}
+
 static ChoirOutbox *
 link_get_outbox (ChoirLink *link)
 {

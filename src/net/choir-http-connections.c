@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-connection.h"
 #include "choir-log.h"
 #include "choir-names.h"
 #include "choir-payload.h"
@@ -74,7 +75,7 @@ append_connection (GString *out, ChoirSession *session)
   const ChoirDialect *dialect = choir_session_get_dialect (session);
   const ChoirOutbox *outbox = choir_session_get_outbox (session);
   ChoirLink *link = choir_session_get_link (session);
-  gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
+  gint64 now_us = choir_clock_monotonic_us (), wall_us = choir_clock_wall_us ();
   g_autofree char *address = link != NULL ? choir_link_dup_address (link) : NULL;
 
   if (out->len > 0 && out->str[out->len - 1] == '}')
@@ -86,7 +87,13 @@ append_connection (GString *out, ChoirSession *session)
   choir_payload_add_string (out, "client_id", choir_session_get_client_id (session));
   choir_payload_add_string (out, "dialect", choir_dialect_get_table (dialect)->name);
   choir_payload_add_string (out, "address", address != NULL ? address : "");
-  choir_payload_add_time (out, "opened_at", choir_clock_wall_us () - age_us);
+  choir_payload_add_time (out, "opened_at",
+                          wall_us - (now_us - choir_session_get_opened_us (session)));
+  /* an event stream's client says nothing on it */
+  if (link != NULL && CHOIR_IS_CONNECTION (link))
+    choir_payload_add_time (out, "last_activity",
+                            wall_us -
+                              (now_us - choir_connection_get_heard_us (CHOIR_CONNECTION (link))));
   choir_payload_add_int (out, "subscriptions", choir_session_get_n_subscriptions (session));
   choir_payload_add_int (out, "queued_bytes", outbox != NULL ? (gint64) outbox->n_bytes : 0);
   choir_payload_add_int (out, "messages_received", (gint64) choir_session_get_n_received (session));

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Contract D, `reviewpoint`, step by step."""
 
+import datetime
+import socket
 import uuid
 
 import pytest
 
-from choir_test import DIALECTS, RawWs, http_get
+from choir_test import DIALECTS, RawWs, Timeout, http_get
 from choir_test.openapi import Api
 from document_client import figure, wait_until
 from library_client import join, knock
@@ -284,25 +286,26 @@ def test_back_ends_reach_one_connection_subscribers_and_all(start):
 
 
 def test_a_failed_send_disconnects(start):
-    """Who takes nothing any more is not waited for, and is not there for the next message."""
+    """Who takes nothing any more is not waited for, whether it leaves or not, and is then not there for the next message."""
     daemon = start({'protocol.max-queue-bytes': '128K', 'rate.api': '60000/1s'})
     api = Api(daemon)
     stuck = RawWs.open(daemon.address, f'/ws/{daemon.mint("ann")}')
-    stuck.reads_while_sending = False
+    stuck.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     stuck.recv_json()
     other = join(daemon, 'reviewpoint', daemon.mint('bob'))
     message = {'type': 'file.ready', 'payload': {str(i): 'x' * 9000 for i in range(6)}}
     n_sent = 0
     # until the kernel's buffers and the queue are full
-    while api.ask('sendToUser', message, {'user_id': 'ann'})['recipients'] == 1:
+    while figure(daemon, 'choir_slow_consumers_total') == 0:
+        api.ask('sendToUser', message, {'user_id': 'ann'})
         n_sent += 1
         assert n_sent < 1000, 'never full'
     assert n_sent > 2
     wait_until(lambda: not api.ask('getUser', path={'user_id': 'ann'})['online'], 'leaving')
-    assert figure(daemon, 'choir_slow_consumers_total') == 1
-    other.check_alive()
+    assert api.ask('sendToUser', message, {'user_id': 'ann'})['recipients'] == 0
     assert api.ask('sendToUser', message, {'user_id': 'bob'})['recipients'] == 1
     other.wait_type('file.ready')
+    other.check_alive()
 
 
 def test_a_lost_connection_is_none(daemon, user):
@@ -321,6 +324,21 @@ def test_a_connection_counts_its_messages_and_errors(daemon, user):
     RP.error(ask(client, 'bogus'), 'INVALID_MESSAGE_TYPE')
     found = Api(daemon).ask('getConnection', path={'connection_id': client.seen[0]['data']['connection_id']})
     assert (found['messages_received'], found['errors'], found['user_id']) == (4, 1, user)
+
+
+def test_a_connection_says_when_it_was_last_heard(daemon, fresh):
+    silent, talking = (join(daemon, 'reviewpoint', daemon.mint(fresh('u'))) for _ in range(2))
+
+    def last_activity(client):
+        path = {'connection_id': client.seen[0]['data']['connection_id']}
+        text = Api(daemon).ask('getConnection', path=path)['last_activity']
+        RP.timestamp(text)
+        return datetime.datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp()
+
+    with pytest.raises(Timeout):
+        silent.recv(0.5)
+    talking.check_alive()
+    assert last_activity(talking) - last_activity(silent) > 0.3
 
 
 # Rate: 100 in 60 s, per user
