@@ -33,7 +33,7 @@ static const ErrorRow rows[] = {
   [CHOIR_ERROR_PERMISSION_DENIED] = { "PERMISSION_DENIED", 403, TRUE,
     "The token does not allow this; ask for one that grants the permission." },
   [CHOIR_ERROR_UNKNOWN_CHANNEL] = { "UNKNOWN_CHANNEL", 404, TRUE,
-    "Check the channel name; its part before the colon must be a namespace of this server." },
+    "Check the name; a channel is there while somebody is in it or what was said in it is kept." },
   [CHOIR_ERROR_NOT_SUBSCRIBED] = { "NOT_SUBSCRIBED", 409, TRUE,
     "Subscribe to the channel first." },
   [CHOIR_ERROR_RATE_LIMITED] = { "RATE_LIMIT_EXCEEDED", 429, TRUE,
