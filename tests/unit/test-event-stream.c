@@ -15,9 +15,10 @@
 #define SECOND ((gint64) G_USEC_PER_SEC)
 #define SESSION "0f0e0d0c-0b0a-4908-8706-050403020100"
 #define HEAD "HTTP/1.1 200 OK\r\n\r\n"
+/* printf format: with the connection's id */
 #define OPENED                                                                                     \
   "retry: 1000\nevent: session\nid: " SESSION ".0\n"                                               \
-  "data: {\"session_id\":\"" SESSION "\",\"resumed\":false}\n\n"
+  "data: {\"session_id\":\"" SESSION "\",\"connection_id\":\"%s\",\"resumed\":false}\n\n"
 
 /* A stream on one end of a socket pair, the test on the other */
 typedef struct
@@ -113,6 +114,8 @@ static void
 set_up (Fixture *self, gconstpointer data)
 {
   g_autoptr (GString) head = g_string_new (HEAD);
+  g_autofree char *opened = NULL;
+  g_autofree char *opened = NULL;
   g_autoptr (GError) error = NULL;
   ChoirAddress address;
   int pair[2], size = 4096;
@@ -144,7 +147,8 @@ set_up (Fixture *self, gconstpointer data)
   g_assert_true (choir_event_stream_start (self->stream, head, on_closed, self));
   choir_event_stream_open (self->stream,
                            &(ChoirEventStreamOpening){ .session_id = SESSION, .log = self->log });
-  expect (self, HEAD OPENED);
+  opened = g_strdup_printf (HEAD OPENED, choir_link_get_id (CHOIR_LINK (self->stream)));
+  expect (self, opened);
 }
 
 static void
