@@ -115,7 +115,6 @@ set_up (Fixture *self, gconstpointer data)
 {
   g_autoptr (GString) head = g_string_new (HEAD);
   g_autofree char *opened = NULL;
-  g_autofree char *opened = NULL;
   g_autoptr (GError) error = NULL;
   ChoirAddress address;
   int pair[2], size = 4096;
