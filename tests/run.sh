@@ -80,8 +80,9 @@ check () {
 
   echo "==> Testing $dir"
   rm -f "$dir/meson-logs/testlog.json"
+  # they wait more than they work
   run_logged "$name: testing" "$logs/$name-test.log" \
-    meson test -C "$dir" --no-rebuild --timeout-multiplier 3 "$@"
+    meson test -C "$dir" --no-rebuild --timeout-multiplier 3 --num-processes $(($(nproc) + 1)) "$@"
   if grep -q '^No .*tests defined' "$logs/$name-test.log"; then
     echo "    no such tests here"
   else

@@ -64,7 +64,8 @@ drop_oldest (ChoirEventLog *self)
 {
   ChoirEventEntry *entry = get_entry (self, 0);
 
-  self->n_bytes -= entry->frame->len;
+  if (entry->frame != NULL)
+    self->n_bytes -= entry->frame->len;
   choir_event_entry_clear (entry);
   self->first = (self->first + 1) & (self->capacity - 1);
   self->n_entries--;
