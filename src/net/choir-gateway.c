@@ -11,6 +11,7 @@
 #include "choir-error.h"
 #include "choir-session.h"
 #include "choir-upgrade.h"
+#include "choir-utf8.h"
 
 #include <string.h>
 
@@ -325,6 +326,23 @@ choir_gateway_move_admission (ChoirGateway *self,
   upgrade->detail = g_strdup ("Too many connections from this address");
 }
 
+/* A frame that is not of the dialect's kind */
+static void
+session_other_message (ChoirConnection *connection,
+                       const ChoirDialectTable *table,
+                       const guint8 *data,
+                       gsize len,
+                       gpointer user_data)
+{
+  if (!table->binary_text)
+    choir_connection_close (connection, CHOIR_CLOSE_UNSUPPORTED_DATA,
+                            table->binary ? "Binary messages only" : "Text messages only");
+  else if (!choir_utf8_validate (data, len))
+    choir_connection_close (connection, CHOIR_CLOSE_INVALID_DATA, "Not UTF-8");
+  else
+    choir_session_receive (user_data, (const char *) data, len);
+}
+
 static void
 session_message (ChoirConnection *connection,
                  ChoirOpcode opcode,
@@ -332,17 +350,16 @@ session_message (ChoirConnection *connection,
                  gsize len,
                  gpointer user_data)
 {
-  gboolean binary;
+  const ChoirDialectTable *table;
 
   /* its session goes on elsewhere */
   if (user_data == NULL)
     return;
 
-  binary = choir_dialect_get_table (choir_session_get_dialect (user_data))->binary;
-  if (binary != (opcode == CHOIR_OPCODE_BINARY))
-    choir_connection_close (connection, CHOIR_CLOSE_UNSUPPORTED_DATA,
-                            binary ? "Binary messages only" : "Text messages only");
-  else if (binary)
+  table = choir_dialect_get_table (choir_session_get_dialect (user_data));
+  if (table->binary != (opcode == CHOIR_OPCODE_BINARY))
+    session_other_message (connection, table, data, len, user_data);
+  else if (table->binary)
     choir_session_receive_binary (user_data, data, len);
   else
     choir_session_receive (user_data, (const char *) data, len);

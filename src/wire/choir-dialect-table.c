@@ -421,6 +421,7 @@ const ChoirDialectTable choir_dialect_tables[CHOIR_N_DIALECTS] = {
     .auth_close_code = 1008,
     .eviction_close_code = 4009,
     .heartbeat = TRUE,
+    .binary_text = TRUE,
     .inbound = jddb_inbound,
     .outbound = jddb_outbound,
     .errors = jddb_errors,

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Contract C, `jddb`: connecting, messages and rates. Editing together is in test_jddb_documents.py."""
 
+import json
 import time
 
 import pytest
 
-from choir_test import DIALECTS, Timeout
+from choir_test import BINARY, DIALECTS, Timeout
 from library_client import closed_with, join
 
 JDDB = DIALECTS['jddb']
@@ -113,6 +114,17 @@ def test_heartbeat_comes_by_itself(start):
 
 def test_ping(daemon, user):
     assert ask(enter(daemon, user), 'ping', {'pingId': 4})['payload']['pingId'] == 4
+
+
+def test_binary_is_accepted(daemon, user):
+    client = enter(daemon, user)
+    message = {'type': 'ping', 'payload': {'pingId': 'größer'}, 'metadata': {}}
+    client.ws.send_frame(BINARY, json.dumps(message, ensure_ascii=False).encode())
+    assert client.recv()['payload']['pingId'] == 'größer'
+    client.ws.send_frame(BINARY, b'{"type":"ping"')
+    assert client.recv() == {'type': 'error', 'error': 'Invalid message format'}
+    client.ws.send_frame(BINARY, b'{"type":"ping","payload":{"pingId":"\xff"}}')
+    assert client.ws.recv_close().code == 1007
 
 
 @pytest.mark.parametrize('text', [
