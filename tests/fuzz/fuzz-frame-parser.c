@@ -7,6 +7,7 @@
 #include "../unit/frame-stream.h"
 
 #include <stdint.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
@@ -36,6 +37,40 @@ make_stream (const uint8_t *data, size_t size, gboolean framed)
   return stream;
 }
 
+/* The events before an error; %FALSE: there is none */
+static gboolean
+cut_error (char *events)
+{
+  char *error = g_strrstr (events, "error 1");
+
+  if (error == NULL)
+    return FALSE;
+
+  if (error - events >= 2)
+    error -= 2;
+  *error = '\0';
+
+  return TRUE;
+}
+
+/* zlib notices that compressed data looks back too far only when what it means has left its memory,
+ * which depends on how the input is cut: then one reading may fail where the other goes on, and
+ * meet another error. Up to there they agree */
+static void
+assert_agree (char *whole, char *chopped)
+{
+  gboolean whole_failed = cut_error (whole);
+  gboolean chopped_failed = cut_error (chopped);
+
+  if (!whole_failed && !chopped_failed)
+    g_assert_cmpstr (whole, ==, chopped);
+  else if (strlen (whole) < strlen (chopped))
+    g_assert_true (whole_failed && g_str_has_prefix (chopped, whole));
+  else
+    g_assert_true ((chopped_failed || strlen (whole) == strlen (chopped)) &&
+                   g_str_has_prefix (whole, chopped));
+}
+
 /* The first byte chooses compression and form, the second how the rest is cut. However it is cut,
  * the events are the same. */
 int
@@ -58,7 +93,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   whole =
     stream_parse (stream, &limits, (data[0] & 1) != 0 ? &params : NULL, stream->len, stream->len);
   chopped = stream_parse (stream, &limits, (data[0] & 1) != 0 ? &params : NULL, chop, chop);
-  g_assert_cmpstr (whole, ==, chopped);
+  if ((data[0] & 1) != 0)
+    assert_agree (whole, chopped);
+  else
+    g_assert_cmpstr (whole, ==, chopped);
 
   return 0;
 }
