@@ -22,6 +22,8 @@ WAYS = [
     ("stored, normal", ["namespace chat.persist=yes", "store.backend=sqlite", "store.durability=normal"]),
     ("stored, full", ["namespace chat.persist=yes", "store.backend=sqlite", "store.durability=full"]),
 ]
+# No rate is to be what limits it
+FREE = ["rate.default=65535/100ms"]
 # subscribers, in flight
 SCENARIOS = [(1, 1), (1, 16), (1, 256), (100, 16), (100, 256)]
 ROUNDS = 3
@@ -37,7 +39,7 @@ def measure(build, settings, subscribers, in_flight, seconds):
     core, load_core = cores()
     state = State(under=build)
     try:
-        with state.choird(os.path.join(build, "src/daemon/choird"), core=core, extra=settings) as server:
+        with state.choird(os.path.join(build, "src/daemon/choird"), core=core, extra=[*settings, *FREE]) as server:
             figures, problem = run_load(
                 os.path.join(build, "tests/load/choir-load"), server, "fanout", "-n", str(subscribers),
                 "-w", str(in_flight), *seconds, core=load_core)
