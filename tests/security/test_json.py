@@ -163,7 +163,8 @@ def test_size_limit_of_netra_spec(start):
 def test_binary_frames_are_refused(daemon, dialect):
     with connect(daemon, dialect) as client:
         client.ws.send_frame(BINARY, b'\xa1\x64type\x64ping')
-        assert client.ws.recv_close(skip_data=True).code == 1003
+        # jddb takes JSON in binary frames, which this is not
+        assert client.ws.recv_close(skip_data=True).code == (1007 if dialect == 'jddb' else 1003)
 
 
 @pytest.mark.parametrize('text', [
