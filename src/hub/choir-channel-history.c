@@ -305,7 +305,7 @@ choir_channel_history_read (ChoirHub *hub,
 }
 
 void
-choir_channel_append_state (GString *object, ChoirSession *asker, ChoirChannel *channel)
+choir_channel_append_state (GString *object, ChoirChannel *channel)
 {
   choir_payload_add_string (object, "channel", channel->name);
   choir_payload_add_string (object, "epoch", channel->epoch);

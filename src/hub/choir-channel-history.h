@@ -47,6 +47,6 @@ void choir_channel_history_read (ChoirHub *hub,
  * `subscription.confirmed`'s `channels`, and in `history.result` (over HTTP as well). What else
  * belongs to a channel's present state, such as messages that are still being streamed, is appended
  * there */
-void choir_channel_append_state (GString *object, ChoirSession *asker, ChoirChannel *channel);
+void choir_channel_append_state (GString *object, ChoirChannel *channel);
 
 G_END_DECLS

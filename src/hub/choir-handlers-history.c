@@ -65,7 +65,7 @@ send_page (ChoirSession *session, const ChoirEnvelope *request, const ChoirHisto
 
   payload = g_string_sized_new (list->len + 128);
   choir_payload_open (payload);
-  choir_channel_append_state (payload, session, page->channel);
+  choir_channel_append_state (payload, page->channel);
   choir_payload_add_raw (payload, "messages", choir_payload_as_slice (list));
   choir_payload_add_boolean (payload, "complete", page->complete);
   choir_chat_streams_append (choir_session_get_hub (session), page->channel, session, payload);

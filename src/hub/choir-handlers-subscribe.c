@@ -55,7 +55,7 @@ confirm (SubscribeAnswer *answer,
 
   choir_handlers_begin_item (out);
   choir_payload_open (out);
-  choir_channel_append_state (out, session, channel);
+  choir_channel_append_state (out, channel);
   choir_subscribe_item_append (item, session, channel, out,
                                choir_handlers_get_budget (session, out->len));
   choir_chat_streams_append (choir_session_get_hub (session), channel, session, out);

@@ -375,18 +375,6 @@ choir_task_table_list (ChoirTaskTable *self,
   return g_steal_pointer (&found);
 }
 
-guint
-choir_task_table_get_n_queued (const ChoirTaskTable *self)
-{
-  return self->n_queued;
-}
-
-guint
-choir_task_table_get_n_running (const ChoirTaskTable *self)
-{
-  return self->n_running;
-}
-
 /**
  * choir_task_table_has_worker:
  * @self: a table

@@ -83,8 +83,6 @@ GPtrArray *choir_task_table_list (ChoirTaskTable *self,
                                   const ChoirTaskQuery *query,
                                   gboolean *complete,
                                   GError **error);
-guint choir_task_table_get_n_queued (const ChoirTaskTable *self);
-guint choir_task_table_get_n_running (const ChoirTaskTable *self);
 gboolean choir_task_table_has_worker (const ChoirTaskTable *self, const char *kind);
 
 /* @task: as it is now; @error: CHOIR_ERROR_CONFLICT if it has ended, or belongs to another worker

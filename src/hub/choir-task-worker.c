@@ -397,12 +397,6 @@ choir_task_worker_detach (ChoirTaskWorker *self)
 }
 
 guint
-choir_task_worker_get_slots (const ChoirTaskWorker *self)
-{
-  return self->slots;
-}
-
-guint
 choir_task_worker_get_n_tasks (const ChoirTaskWorker *self)
 {
   return self->tasks->len;

@@ -54,7 +54,6 @@ void choir_task_worker_free (ChoirTaskWorker *self);
 /* Takes no more; what it has stays leased, to whoever knows the leases' ids */
 void choir_task_worker_detach (ChoirTaskWorker *self);
 
-guint choir_task_worker_get_slots (const ChoirTaskWorker *self);
 guint choir_task_worker_get_n_tasks (const ChoirTaskWorker *self);
 ChoirTask *choir_task_worker_get_task (const ChoirTaskWorker *self, guint i);
 const char *const *choir_task_worker_get_kinds (const ChoirTaskWorker *self);

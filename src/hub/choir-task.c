@@ -130,12 +130,6 @@ choir_task_get_user_id (const ChoirTask *self)
 }
 
 const char *
-choir_task_get_channel (const ChoirTask *self)
-{
-  return self->channel;
-}
-
-const char *
 choir_task_get_lease_id (const ChoirTask *self)
 {
   return self->lease_id;
@@ -145,18 +139,6 @@ ChoirTaskState
 choir_task_get_state (const ChoirTask *self)
 {
   return self->state;
-}
-
-guint
-choir_task_get_attempt (const ChoirTask *self)
-{
-  return self->attempt;
-}
-
-gint64
-choir_task_get_created_us (const ChoirTask *self)
-{
-  return self->created_us;
 }
 
 ChoirSlice

@@ -41,11 +41,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirTask, choir_task_unref)
 const char *choir_task_get_id (const ChoirTask *self);
 const char *choir_task_get_kind (const ChoirTask *self);
 const char *choir_task_get_user_id (const ChoirTask *self);
-const char *choir_task_get_channel (const ChoirTask *self);  /* (nullable) */
 const char *choir_task_get_lease_id (const ChoirTask *self); /* "" if nobody ever had it */
 ChoirTaskState choir_task_get_state (const ChoirTask *self);
-guint choir_task_get_attempt (const ChoirTask *self);
-gint64 choir_task_get_created_us (const ChoirTask *self); /* wall; no two tasks have the same */
 ChoirSlice choir_task_get_payload (const ChoirTask *self);
 gboolean choir_task_has_ended (const ChoirTask *self);
 

@@ -54,6 +54,25 @@ choir_address_format (const ChoirAddress *self, char out[CHOIR_ADDRESS_TEXT_SIZE
 }
 
 /**
+ * choir_address_dup_text:
+ * @self: (nullable): %NULL for a peer on a Unix socket, which has none
+ *
+ * Returns: (transfer full): what people are shown
+ */
+char *
+choir_address_dup_text (const ChoirAddress *self)
+{
+  char text[CHOIR_ADDRESS_TEXT_SIZE];
+
+  if (self == NULL)
+    return g_strdup ("unix");
+
+  choir_address_format (self, text);
+
+  return g_strdup (text);
+}
+
+/**
  * choir_address_hash:
  * @self: a #ChoirAddress
  *

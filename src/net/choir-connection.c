@@ -321,12 +321,6 @@ choir_connection_send (ChoirConnection *self, ChoirOpcode opcode, const guint8 *
   choir_outbox_push (&self->outbox, frame);
 }
 
-const char *
-choir_connection_get_id (ChoirConnection *self)
-{
-  return self->id;
-}
-
 /**
  * choir_connection_get_heard_us:
  * @self: a connection
@@ -362,14 +356,8 @@ static char *
 link_dup_address (ChoirLink *link)
 {
   ChoirConnection *self = CHOIR_CONNECTION (link);
-  char text[CHOIR_ADDRESS_TEXT_SIZE];
 
-  if (!(self->flags & CHOIR_CONNECTION_ADDRESS))
-    return g_strdup ("unix");
-
-  choir_address_format (&self->address, text);
-
-  return g_strdup (text);
+  return choir_address_dup_text ((self->flags & CHOIR_CONNECTION_ADDRESS) ? &self->address : NULL);
 }
 
 /* A frame that has been begun can't be left half way, nor may another connection give it as well:

@@ -77,7 +77,6 @@ void
 choir_connection_send (ChoirConnection *self, ChoirOpcode opcode, const guint8 *data, gsize len);
 void choir_connection_close (ChoirConnection *self, guint code, const char *reason);
 void choir_connection_abort (ChoirConnection *self);
-const char *choir_connection_get_id (ChoirConnection *self);
 gint64 choir_connection_get_heard_us (ChoirConnection *self);
 
 G_END_DECLS

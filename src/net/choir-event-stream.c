@@ -438,14 +438,9 @@ static char *
 link_dup_address (ChoirLink *link)
 {
   ChoirEventStream *self = CHOIR_EVENT_STREAM (link);
-  char text[CHOIR_ADDRESS_TEXT_SIZE];
 
-  if (!(self->flags & CHOIR_EVENT_STREAM_ADDRESS))
-    return g_strdup ("unix");
-
-  choir_address_format (&self->address, text);
-
-  return g_strdup (text);
+  return choir_address_dup_text ((self->flags & CHOIR_EVENT_STREAM_ADDRESS) ? &self->address
+                                                                            : NULL);
 }
 
 /* What has been encoded counts as given: if it is lost, it is in the log. A greeting is out of

@@ -23,7 +23,7 @@ write_page (ChoirHub *hub, const ChoirHistoryPage *page)
   GString *body = g_string_new (NULL);
 
   choir_payload_open (body);
-  choir_channel_append_state (body, NULL, page->channel);
+  choir_channel_append_state (body, page->channel);
   choir_chat_streams_append (hub, page->channel, NULL, body);
   choir_payload_add_key (body, "messages");
   g_string_append_c (body, '[');
