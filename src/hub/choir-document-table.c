@@ -187,6 +187,26 @@ choir_document_table_find (ChoirDocumentTable *self, const char *id)
   return document != NULL && !(document->flags & CHOIR_DOCUMENT_LOADING) ? document : NULL;
 }
 
+/**
+ * choir_document_table_visit:
+ * @self: a table
+ * @visit: called for each document that is in memory and loaded, in no order
+ * @user_data: for @visit
+ */
+void
+choir_document_table_visit (ChoirDocumentTable *self,
+                            ChoirDocumentVisitor visit,
+                            gpointer user_data)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->documents);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (!(((ChoirDocument *) value)->flags & CHOIR_DOCUMENT_LOADING))
+      visit (value, user_data);
+}
+
 const ChoirTextLimits *
 choir_document_table_get_limits (ChoirDocumentTable *self)
 {

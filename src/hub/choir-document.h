@@ -182,6 +182,11 @@ void choir_document_table_configure (ChoirDocumentTable *self, ChoirConfig *conf
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirDocumentTable, choir_document_table_free)
 
 guint choir_document_table_get_n_open (ChoirDocumentTable *self);
+/* Those that choir_document_table_find() finds, in no order. Must not open or release any */
+typedef void (*ChoirDocumentVisitor) (ChoirDocument *document, gpointer user_data);
+void choir_document_table_visit (ChoirDocumentTable *self,
+                                 ChoirDocumentVisitor visit,
+                                 gpointer user_data);
 ChoirDocument *choir_document_table_find (ChoirDocumentTable *self, const char *id);
 const ChoirTextLimits *choir_document_table_get_limits (ChoirDocumentTable *self);
 gsize choir_document_table_get_max_size (ChoirDocumentTable *self);

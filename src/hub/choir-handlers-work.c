@@ -54,7 +54,13 @@ has_room (ChoirTaskWorker *worker, gpointer user_data)
   return outbox != NULL && outbox->n_bytes < outbox->limits->max_bytes / 2;
 }
 
-static const ChoirTaskWorkerFuncs worker_funcs = { assigned, withdrawn, has_room };
+static const char *
+get_id (gpointer user_data)
+{
+  return choir_session_get_id (user_data);
+}
+
+static const ChoirTaskWorkerFuncs worker_funcs = { assigned, withdrawn, has_room, get_id };
 
 /* (transfer none): the session as a worker */
 static ChoirTaskWorker *

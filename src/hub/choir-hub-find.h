@@ -14,4 +14,8 @@ G_BEGIN_DECLS
 typedef void (*ChoirChannelVisitor) (ChoirChannel *channel, gpointer user_data);
 void choir_hub_visit_channels (ChoirHub *self, ChoirChannelVisitor visit, gpointer user_data);
 
+/* Those who have a session, in no order; with the same restriction */
+typedef void (*ChoirUserVisitor) (ChoirUser *user, gpointer user_data);
+void choir_hub_visit_users (ChoirHub *self, ChoirUserVisitor visit, gpointer user_data);
+
 G_END_DECLS

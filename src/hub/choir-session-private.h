@@ -45,6 +45,7 @@ typedef struct
                               batch */
   GQueue opening;          /* (element-type ChoirDocumentRequest): documents that are being read */
   GQueue requests;         /* (element-type ChoirSubscribeRequest): messages wait for them */
+  gint64 began_us;         /* monotonic: 0 unless it had another connection before this one */
   gint64 content_us;       /* monotonic: when conflict.detected last had a text; 0: never */
   guint8 n_reads;          /* of the past, under way */
 } ChoirSessionExtra;
@@ -88,7 +89,6 @@ void choir_session_make_place (ChoirSession *self);
 void choir_session_send_established (ChoirSession *self, gboolean resumed);
 void choir_session_open_default_channel (ChoirSession *self);
 void choir_session_finish (ChoirSession *self);
-gint64 choir_session_get_expiry_us (ChoirSession *self);
 
 /* Waiting for the client to come back, choir-session-wait.c */
 void choir_session_set_outbox (ChoirSession *self, ChoirOutbox *outbox);

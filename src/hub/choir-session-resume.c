@@ -160,6 +160,8 @@ pass_link (ChoirSession *self, ChoirSession *lost)
 
   lost->link = link;
   lost->flags &= ~CHOIR_SESSION_WAITING;
+  if (lost->extra->began_us == 0)
+    lost->extra->began_us = lost->opened_us;
   lost->opened_us = self->opened_us;
   lost->heartbeat_due_us = choir_clock_monotonic_us () + settings->heartbeat_us;
   choir_session_set_outbox (lost, outbox);

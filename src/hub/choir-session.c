@@ -128,8 +128,10 @@ choir_session_new (ChoirHub *hub, ChoirLink *link, const ChoirSessionParams *par
 gint64
 choir_session_get_expiry_us (ChoirSession *self)
 {
-  gint64 expiry_us = choir_claims_get_expiry_us (self->claims);
+  gint64 expiry_us = G_MAXINT64;
 
+  if (self->claims != NULL)
+    expiry_us = choir_claims_get_expiry_us (self->claims);
   if (expiry_us != G_MAXINT64 && (self->flags & CHOIR_SESSION_LATE))
     expiry_us += choir_hub_get_settings (self->hub)->leeway_us;
 
@@ -445,6 +447,15 @@ choir_session_get_default_channel (ChoirSession *self)
 gint64
 choir_session_get_opened_us (ChoirSession *self)
 {
+  return self->opened_us;
+}
+
+gint64
+choir_session_get_began_us (ChoirSession *self)
+{
+  if (self->extra != NULL && self->extra->began_us != 0)
+    return self->extra->began_us;
+
   return self->opened_us;
 }
 

@@ -71,7 +71,9 @@ const char *choir_session_get_id (ChoirSession *self);
 const char *choir_session_get_connection_id (ChoirSession *self); /* (nullable): while it waits */
 const char *choir_session_get_client_id (ChoirSession *self);
 const char *choir_session_get_default_channel (ChoirSession *self);
-gint64 choir_session_get_opened_us (ChoirSession *self);
+gint64 choir_session_get_opened_us (ChoirSession *self); /* monotonic: its newest connection */
+gint64 choir_session_get_began_us (ChoirSession *self);  /* monotonic: its first */
+gint64 choir_session_get_expiry_us (ChoirSession *self); /* wall; G_MAXINT64: never, or not known */
 guint64 choir_session_get_n_received (ChoirSession *self);
 guint64 choir_session_get_n_errors (ChoirSession *self);
 

@@ -304,6 +304,18 @@ choir_task_table_find (ChoirTaskTable *self, const char *id)
   return task != NULL && !(task->flags & CHOIR_TASK_STORING) ? task : NULL;
 }
 
+/**
+ * choir_task_table_get_n_tasks:
+ * @self: a table
+ *
+ * Returns: how many tasks are known, with those that have ended and those that are being stored
+ */
+guint
+choir_task_table_get_n_tasks (const ChoirTaskTable *self)
+{
+  return g_hash_table_size (self->by_id);
+}
+
 static gboolean
 is_wanted (const ChoirTask *task, const ChoirTaskQuery *query)
 {
@@ -347,6 +359,7 @@ choir_task_table_list (ChoirTaskTable *self,
     query->user_id != NULL ? g_hash_table_lookup (self->users, query->user_id) : NULL;
   GTree *tree = user != NULL ? user->tasks : self->by_time;
   ChoirTask *before = query->before != NULL ? choir_task_table_find (self, query->before) : NULL;
+  guint skip = query->skip;
   GTreeNode *node;
 
   *complete = TRUE;
@@ -363,6 +376,12 @@ choir_task_table_list (ChoirTaskTable *self,
     {
       if (!is_wanted (g_tree_node_value (node), query))
         continue;
+
+      if (skip > 0)
+        {
+          skip--;
+          continue;
+        }
 
       if (found->len >= query->limit)
         {

@@ -66,6 +66,7 @@ void choir_task_table_request (ChoirTaskTable *self,
                                gpointer user_data);
 
 /* Looking */
+guint choir_task_table_get_n_tasks (const ChoirTaskTable *self);
 ChoirTask *choir_task_table_find (ChoirTaskTable *self, const char *id); /* (nullable) */
 typedef struct
 {
@@ -75,6 +76,7 @@ typedef struct
   gboolean pending;            /* also those that are not accepted yet: they are being stored */
   gboolean unfinished;         /* only those that have not ended */
   const char *before;          /* (nullable): id of the last one of the page before */
+  guint skip;                  /* so many are passed over */
   guint limit;
 } ChoirTaskQuery;
 /* (element-type ChoirTask) (transfer full): newest first. @complete: nothing lies beyond.

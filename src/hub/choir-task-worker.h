@@ -36,6 +36,8 @@ typedef struct
   /* (nullable): whether one more could be given now; asked again when it says something, or has
    * settled a task */
   gboolean (*has_room) (ChoirTaskWorker *worker, gpointer user_data);
+  /* (nullable): what it is called where tasks are looked at */
+  const char *(*get_id) (gpointer user_data);
 } ChoirTaskWorkerFuncs;
 
 ChoirTaskWorker *choir_task_worker_new (ChoirTaskTable *table,

@@ -147,6 +147,48 @@ choir_task_get_payload (const ChoirTask *self)
   return (ChoirSlice){ self->payload, self->payload_len };
 }
 
+const char *
+choir_task_get_channel (const ChoirTask *self)
+{
+  return self->channel;
+}
+
+guint
+choir_task_get_attempt (const ChoirTask *self)
+{
+  return self->attempt;
+}
+
+gint64
+choir_task_get_created_us (const ChoirTask *self)
+{
+  return self->created_us;
+}
+
+gint64
+choir_task_get_timeout_us (const ChoirTask *self)
+{
+  return self->created_us + self->timeout_us;
+}
+
+/**
+ * choir_task_get_worker_id:
+ * @self: a task
+ *
+ * Returns: (transfer none): the id of the session that works on it; "" if nobody does, or one who
+ * has no session: only the lease tells who that is
+ */
+const char *
+choir_task_get_worker_id (const ChoirTask *self)
+{
+  const ChoirTaskWorker *worker = self->worker;
+
+  if (worker == NULL || worker->funcs->get_id == NULL)
+    return "";
+
+  return worker->funcs->get_id (worker->user_data);
+}
+
 gboolean
 choir_task_has_ended (const ChoirTask *self)
 {

@@ -44,6 +44,11 @@ const char *choir_task_get_user_id (const ChoirTask *self);
 const char *choir_task_get_lease_id (const ChoirTask *self); /* "" if nobody ever had it */
 ChoirTaskState choir_task_get_state (const ChoirTask *self);
 ChoirSlice choir_task_get_payload (const ChoirTask *self);
+const char *choir_task_get_channel (const ChoirTask *self); /* (nullable) */
+guint choir_task_get_attempt (const ChoirTask *self);
+gint64 choir_task_get_created_us (const ChoirTask *self); /* wall */
+gint64 choir_task_get_timeout_us (const ChoirTask *self); /* wall: when its time is over */
+const char *choir_task_get_worker_id (const ChoirTask *self);
 gboolean choir_task_has_ended (const ChoirTask *self);
 
 const char *choir_task_state_get_name (ChoirTaskState state);
