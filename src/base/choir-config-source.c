@@ -580,6 +580,8 @@ choir_config_values_check (GHashTable *values, GError **error)
     problem = "[api] service-role must not be empty: every token would be a back end's";
   else if (is_empty (values, "cluster", "prefix"))
     problem = "[cluster] prefix must not be empty";
+  else if (is_empty (values, "bus", "name"))
+    problem = "[bus] name must not be empty; with bus=none the service is on none";
   else if (count_namespaces (values) > CHOIR_CONFIG_NAMESPACES_MAX)
     problem = "There are more than 256 namespaces";
 

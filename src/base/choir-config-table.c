@@ -100,6 +100,17 @@ check_redis (const char *text)
   return "redis://HOST:PORT/NUMBER or rediss://HOST:PORT/NUMBER";
 }
 
+/* Nothing else is let through by the bus's policy */
+static const char *
+check_bus_name (const char *text)
+{
+  if (strcmp (text, CHOIR_BUS_NAME) == 0 ||
+      (g_str_has_prefix (text, CHOIR_BUS_NAME ".") && g_dbus_is_name (text)))
+    return NULL;
+
+  return CHOIR_BUS_NAME ", or that and a name for the node, like " CHOIR_BUS_NAME ".second";
+}
+
 /* clang-format off */
 #define DIALECTS "choir|netra|netra-spec|jddb|reviewpoint|tripsage|choir-cbor"
 #define ACCESS "anyone|authenticated|owner|permission"
@@ -169,6 +180,7 @@ static const ChoirConfigKey keys[] = {
   TEXT ("auth", "audience", "", NULL, FALSE, "Required aud claim; empty: any"),
   TIME ("auth", "leeway", "30s", 0, HOUR, FALSE, "How far clocks may differ"),
   LIST ("auth", "required-claims", "sub;exp", check_identifier, FALSE, "Claims a token must have"),
+  TIME ("auth", "keep-revoked", "720h", 0, 3650 * DAY, FALSE, "How long a token that was revoked is remembered; 0 is for good"),
   TIME ("auth", "auth-timeout", "10s", 10 * MSEC, HOUR, FALSE, "How long a first message may take to authenticate"),
   { "auth", "users", CHOIR_CONFIG_CHOICE, "", 0, 0, "none|store", NULL, NULL, FALSE,
     "Whether users must be in the store and active; empty is none" },
@@ -253,6 +265,7 @@ static const ChoirConfigKey keys[] = {
   SIZE ("api", "max-bytes", "64M", KIB, 1024 * GIB, FALSE, "Most bytes of bodies, in and out, held at a time"),
 
   ENUM ("bus", "bus", "system", "system|session|none", TRUE, "D-Bus to appear on"),
+  TEXT ("bus", "name", CHOIR_BUS_NAME, check_bus_name, TRUE, "Name to have there; several nodes on a host need one each"),
 
   ENUM ("log", "level", "info", "error|warning|notice|info|debug", FALSE, "Least urgent messages to log"),
 

@@ -19,6 +19,9 @@ G_BEGIN_DECLS
 #define CHOIR_TYPE_NAME_MAX 64
 #define CHOIR_TOKEN_MAX 8192
 
+/* On the message bus; one of several nodes on a host puts ".NODE" behind it */
+#define CHOIR_BUS_NAME "org.choir.Choir1"
+
 gboolean choir_name_is_channel (const char *name, gsize len);
 gboolean choir_name_is_user (const char *name, gsize len);
 gboolean choir_name_is_identifier (const char *name, gsize len);
@@ -40,5 +43,7 @@ gboolean choir_name_is_identifier (const char *name, gsize len);
 #define CHOIR_LOG_METHOD "CHOIR_METHOD"
 #define CHOIR_LOG_TYPE "CHOIR_TYPE"
 #define CHOIR_LOG_COUNT "CHOIR_COUNT"
+#define CHOIR_LOG_AFTER_MS "CHOIR_AFTER_MS"
+#define CHOIR_LOG_LOG_LEVEL "CHOIR_LOG_LEVEL"
 
 G_END_DECLS

@@ -417,6 +417,12 @@ static const struct
   { "[store]\nbackend=redis\n", "needs [cluster] redis" },
   { "[cluster]\nredis=http://h\n", "must be redis://" },
   { "[api]\nservice-role=\n", "service-role must not be empty" },
+  { "[bus]\nname=org.choir.Choir2\n", "“org.choir.Choir2” must be org.choir.Choir1, or that" },
+  { "[bus]\nname=org.choir.Choir12\n", "must be org.choir.Choir1, or that" },
+  { "[bus]\nname=org.choir.Choir1.\n", "must be org.choir.Choir1, or that" },
+  { "[bus]\nname=org.choir.Choir1.2\n", "must be org.choir.Choir1, or that" },
+  { "[bus]\nname=:1.7\n", "must be org.choir.Choir1, or that" },
+  { "[bus]\nname=\n", "name must not be empty" },
   { "[server]\nnode=\xff\n", "UTF-8" },
 };
 
