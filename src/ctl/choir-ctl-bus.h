@@ -19,7 +19,8 @@ typedef struct
   const char *address; /* (nullable) (unowned) */
   const char *host;    /* (nullable) (unowned): [USER@]HOST */
   gboolean no_ask_password;
-  int timeout_ms; /* for one answer */
+  int timeout_ms;       /* for one answer */
+  gboolean has_timeout; /* the user said so */
 
   char *name;                  /* (owned): the service's name on the bus */
   GDBusConnection *connection; /* (owned) (nullable) until it is connected */

@@ -10,6 +10,7 @@
 #include "choir-ctl-live.h"
 #include "choir-probe.h"
 
+#include <errno.h>
 #include <glib/gi18n.h>
 #include <stdio.h>
 #include <string.h>

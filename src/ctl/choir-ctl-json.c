@@ -161,10 +161,17 @@ make_node (GVariant *value)
     }
 }
 
-/* Beyond what JSON asks for: a terminal takes more characters as commands. In JSON they stand in
- * strings only, where they may be escaped */
-static char *
-escape_commands (const char *json)
+/**
+ * choir_ctl_escape_json:
+ * @json: JSON in UTF-8, without line breaks outside of strings
+ *
+ * Beyond what JSON asks for: a terminal takes more characters as commands. In JSON they stand in
+ * strings only, where they may be escaped.
+ *
+ * Returns: (transfer full): the same document, fit for a terminal
+ */
+char *
+choir_ctl_escape_json (const char *json)
 {
   GString *out = g_string_new (NULL);
 
@@ -202,7 +209,7 @@ choir_ctl_dup_json (GVariant *value, gboolean pretty)
   json_generator_set_pretty (generator, pretty);
   json = json_generator_to_data (generator, NULL);
 
-  return escape_commands (json);
+  return choir_ctl_escape_json (json);
 }
 
 /**

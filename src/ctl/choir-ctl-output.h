@@ -59,6 +59,7 @@ void choir_ctl_complain (const char *message);
 
 /* JSON; bus values as they are */
 char *choir_ctl_dup_json (GVariant *value, gboolean pretty);
+char *choir_ctl_escape_json (const char *json);
 void choir_ctl_print_json (GVariant *value);
 void choir_ctl_print_json_line (GVariant *value);
 

@@ -237,7 +237,7 @@ static const struct
   { 403, CHOIR_CTL_NOT_ALLOWED,
     N_ ("Refused with 403: this user, address or Origin may not come in") },
   { 404, CHOIR_CTL_NOT_FOUND,
-    N_ ("Refused with 404: nothing is at this path; the service's own is /ws") },
+    N_ ("Refused with 404: nothing is at this path; the service’s own is /ws") },
   { 405, CHOIR_CTL_FAILED, N_ ("Refused with 405: this address is no WebSocket end point") },
   { 426, CHOIR_CTL_FAILED,
     N_ ("Refused with 426: the wish to upgrade did not arrive; a proxy on the way removes Upgrade "

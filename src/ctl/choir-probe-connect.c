@@ -151,10 +151,11 @@ explain_silence (GError *problem, GError **error)
 static gboolean
 read_head (ChoirProbe *self, ChoirHandshakeReply **reply, GError **error)
 {
-  const char *end;
+  const char *end = NULL;
   gsize len;
 
-  while ((end = memmem (self->input->data, self->input->len, "\r\n\r\n", 4)) == NULL)
+  while (self->input->len == 0 ||
+         (end = memmem (self->input->data, self->input->len, "\r\n\r\n", 4)) == NULL)
     {
       GError *problem = NULL;
 

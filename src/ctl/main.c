@@ -132,6 +132,7 @@ set_bus (ChoirCtlBus *bus, GError **error)
   bus->address = opt_address;
   bus->host = opt_host;
   bus->no_ask_password = opt_no_ask_password;
+  bus->has_timeout = opt_timeout != NULL;
   bus->timeout_ms =
     !opt_no_ask_password && choir_ctl_agent_is_wanted () ? TIMEOUT_ASKING_MS : TIMEOUT_MS;
   if (!choir_ctl_word_duration ("--timeout", opt_timeout, &timeout_us, error))
