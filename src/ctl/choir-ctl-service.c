@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include "choir-ctl-format.h"
 #include "choir-ctl-verbs.h"
 #include "choir-ctl-words.h"
 
@@ -17,28 +18,32 @@ const GOptionEntry choir_ctl_drain_entries[] = {
   G_OPTION_ENTRY_NULL,
 };
 
-/* With --json what was done is an object too */
-static void
-say_done (ChoirCtl *self, const char *key, GVariant *value, const char *sentence)
+static GVariant *
+pair (const char *key, GVariant *value)
 {
-  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
-  GVariantDict done;
+  GVariantDict dictionary;
 
-  if (!self->json)
-    {
-      choir_ctl_print ("%s\n", sentence);
-      return;
-    }
+  g_variant_dict_init (&dictionary, NULL);
+  g_variant_dict_insert_value (&dictionary, key, value);
 
-  g_variant_dict_init (&done, NULL);
-  g_variant_dict_insert_value (&done, key, owned);
-  choir_ctl_print_json (g_variant_dict_end (&done));
+  return g_variant_dict_end (&dictionary);
 }
 
+/**
+ * choir_ctl_drain:
+ * @self: the options and the bus
+ * @words: none
+ * @error: return location, of %CHOIR_CTL_ERROR
+ *
+ * `choirctl drain [--after TIME]`
+ *
+ * Returns: whether it worked
+ */
 gboolean
 choir_ctl_drain (ChoirCtl *self, char **words, GError **error)
 {
   g_autoptr (GVariant) reply = NULL;
+  g_autofree char *span = NULL;
   gint64 after_us = 0;
   guint64 after_ms;
 
@@ -50,11 +55,27 @@ choir_ctl_drain (ChoirCtl *self, char **words, GError **error)
   if (reply == NULL)
     return FALSE;
 
-  say_done (self, "after_ms", g_variant_new_uint64 (after_ms), _ ("Draining"));
+  span = choir_ctl_format_span (after_ms / 1000);
+  if (after_ms == 0)
+    choir_ctl_say (self, pair ("after_ms", g_variant_new_uint64 (0)), "%s",
+                   _ ("Clients are told to leave"));
+  else
+    choir_ctl_say (self, pair ("after_ms", g_variant_new_uint64 (after_ms)),
+                   _ ("Balancers are told at once, clients in %s"), span);
 
   return TRUE;
 }
 
+/**
+ * choir_ctl_reload:
+ * @self: the options and the bus
+ * @words: none
+ * @error: return location, of %CHOIR_CTL_ERROR
+ *
+ * `choirctl reload`
+ *
+ * Returns: whether it worked
+ */
 gboolean
 choir_ctl_reload (ChoirCtl *self, char **words, GError **error)
 {
@@ -63,7 +84,8 @@ choir_ctl_reload (ChoirCtl *self, char **words, GError **error)
   if (reply == NULL)
     return FALSE;
 
-  say_done (self, "reloaded", g_variant_new_boolean (TRUE), _ ("Configuration reloaded"));
+  choir_ctl_say (self, pair ("reloaded", g_variant_new_boolean (TRUE)), "%s",
+                 _ ("The configuration has been read again"));
 
   return TRUE;
 }
@@ -79,11 +101,21 @@ show_log_level (ChoirCtl *self, GError **error)
     return FALSE;
 
   g_variant_lookup (properties, "LogLevel", "&s", &level);
-  say_done (self, "log_level", g_variant_new_string (level), level);
+  choir_ctl_say (self, pair ("log_level", g_variant_new_string (level)), "%s", level);
 
   return TRUE;
 }
 
+/**
+ * choir_ctl_log_level:
+ * @self: the options and the bus
+ * @words: none, or the new level
+ * @error: return location, of %CHOIR_CTL_ERROR
+ *
+ * `choirctl log-level [LEVEL]`
+ *
+ * Returns: whether it worked
+ */
 gboolean
 choir_ctl_log_level (ChoirCtl *self, char **words, GError **error)
 {
@@ -96,8 +128,8 @@ choir_ctl_log_level (ChoirCtl *self, char **words, GError **error)
   if (reply == NULL)
     return FALSE;
 
-  say_done (self, "log_level", g_variant_new_string (words[0]),
-            _ ("Set until the configuration is read again"));
+  choir_ctl_say (self, pair ("log_level", g_variant_new_string (words[0])),
+                 _ ("“%s” until the configuration is read again"), words[0]);
 
   return TRUE;
 }

@@ -100,9 +100,100 @@ choir_ctl_get_all (ChoirCtl *self, const char *path, const char *interface, GErr
  * what choirctl exits with in the end.
  */
 void
-choir_ctl_report (ChoirCtl *self, GError *error)
+choir_ctl_report (ChoirCtl *self, const GError *error)
 {
   choir_ctl_complain (error->message);
   if (self->status == CHOIR_CTL_DONE)
     self->status = choir_ctl_error_get_status (error);
+}
+
+/**
+ * choir_ctl_say:
+ * @self: the options and the bus
+ * @done: what was done, an `a{sv}`; a floating one is taken
+ * @format: the same for people, translated, as for printf()
+ * @...: the arguments; what others have named may be among them
+ *
+ * Prints one or the other.
+ */
+void
+choir_ctl_say (ChoirCtl *self, GVariant *done, const char *format, ...)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (done);
+  g_autofree char *sentence = NULL;
+  g_autofree char *clean = NULL;
+  va_list arguments;
+
+  if (self->json)
+    {
+      choir_ctl_print_json (owned);
+      return;
+    }
+
+  va_start (arguments, format);
+  sentence = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  clean = choir_ctl_clean (sentence);
+  choir_ctl_print ("%s\n", clean);
+}
+
+/* Who is not there or not allowed for one will not be for the next */
+static gboolean
+is_hopeless (const GError *error)
+{
+  ChoirCtlExit status = choir_ctl_error_get_status (error);
+
+  return status == CHOIR_CTL_USAGE || status == CHOIR_CTL_NO_SERVICE ||
+         status == CHOIR_CTL_NOT_ALLOWED;
+}
+
+/**
+ * choir_ctl_do_each:
+ * @self: the options and the bus
+ * @words: words of the command line
+ * @one: what to do with each
+ *
+ * Does it with each of the words and goes on if it fails with one, unless it could not but fail
+ * with the others too. Reports all errors itself. With `--json` one array is printed, with an
+ * object for each word that it worked with.
+ *
+ * Returns: %TRUE, since what has failed is reported
+ */
+gboolean
+choir_ctl_do_each (ChoirCtl *self, char **words, ChoirCtlOne one)
+{
+  g_autoptr (GError) error = NULL;
+  GVariantBuilder all;
+
+  g_variant_builder_init (&all, G_VARIANT_TYPE ("aa{sv}"));
+  for (char **word = words; *word != NULL && (error == NULL || !is_hopeless (error)); word++)
+    {
+      g_autofree char *sentence = NULL;
+      g_autoptr (GVariant) value = NULL;
+      GVariantDict done;
+      gboolean worked;
+
+      g_clear_error (&error);
+      g_variant_dict_init (&done, NULL);
+      worked = one (self, *word, &done, &sentence, &error);
+      value = g_variant_ref_sink (g_variant_dict_end (&done));
+
+      if (!worked)
+        {
+          if (!is_hopeless (error))
+            g_prefix_error (&error, "%s: ", *word);
+          choir_ctl_report (self, error);
+        }
+      else if (self->json)
+        g_variant_builder_add_value (&all, value);
+      else
+        choir_ctl_say (self, value, "%s", sentence);
+    }
+
+  if (self->json)
+    choir_ctl_print_json (g_variant_builder_end (&all));
+  else
+    g_variant_builder_clear (&all);
+
+  return TRUE;
 }

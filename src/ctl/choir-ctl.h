@@ -69,6 +69,18 @@ GVariant *
 choir_ctl_get_all (ChoirCtl *self, const char *path, const char *interface, GError **error);
 
 /* What did not work out for one of several; the verb goes on */
-void choir_ctl_report (ChoirCtl *self, GError *error);
+void choir_ctl_report (ChoirCtl *self, const GError *error);
+
+/* What was done: a sentence, or with --json an object */
+void choir_ctl_say (ChoirCtl *self, GVariant *done, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+/* A verb that takes several words does the same with each. What was done goes into @done, and
+ * (transfer full) into @sentence, for people */
+typedef gboolean (*ChoirCtlOne) (ChoirCtl *self,
+                                 const char *word,
+                                 GVariantDict *done,
+                                 char **sentence,
+                                 GError **error);
+gboolean choir_ctl_do_each (ChoirCtl *self, char **words, ChoirCtlOne one);
 
 G_END_DECLS
