@@ -399,7 +399,7 @@ choir_chat_streams_send (ChoirHub *hub, const ChoirChannel *channel, ChoirSessio
       append_stream (stream, payload);
       message.payload = choir_payload_as_slice (payload);
       if (choir_outbox_fits (outbox, payload->len + 512) &&
-          choir_broadcaster_send (choir_hub_get_broadcaster (hub), outbox, &message))
+          choir_session_send_message (session, &message))
         *choir_stats_for_type (choir_hub_get_stats (hub), message.type)->sent += 1;
     }
 }

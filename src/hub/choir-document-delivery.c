@@ -7,7 +7,7 @@
 #include "choir-document-delivery.h"
 
 #include "choir-document-room.h"
-#include "choir-hub.h"
+#include "choir-hub-private.h"
 #include "choir-payload.h"
 #include "choir-session.h"
 #include "choir-volley.h"
@@ -67,13 +67,11 @@ append_epoch (ChoirDocument *document, const ChoirRevision *revision, GString *p
     choir_payload_add_string (payload, "epoch", choir_document_get_epoch (document));
 }
 
-static ChoirFrame *
-encode_change (const ChoirDialect *dialect, guint i, gpointer user_data)
+/* Change @i as @dialect has it; @payload: where its payload is written */
+static ChoirMessage
+make_change (const Delivery *self, guint i, const ChoirDialect *dialect, GString *payload)
 {
-  const Delivery *self = user_data;
   const ChoirRevision *revision = self->changes[i].revision;
-  g_autoptr (GString) payload =
-    g_string_sized_new (256 + choir_text_operation_get_size (revision->operation));
   ChoirMessage message = {
     .type = "document.change",
     .channel = self->channel->name,
@@ -90,7 +88,36 @@ encode_change (const ChoirDialect *dialect, guint i, gpointer user_data)
   choir_payload_close (payload);
   message.payload = choir_payload_as_slice (payload);
 
+  return message;
+}
+
+static GString *
+new_change_payload (const ChoirRevision *revision)
+{
+  return g_string_sized_new (256 + choir_text_operation_get_size (revision->operation));
+}
+
+static ChoirFrame *
+encode_change (const ChoirDialect *dialect, guint i, gpointer user_data)
+{
+  const Delivery *self = user_data;
+  g_autoptr (GString) payload = new_change_payload (self->changes[i].revision);
+  ChoirMessage message = make_change (self, i, dialect, payload);
+
   return choir_envelope_encode (dialect, &message);
+}
+
+static void
+report_changes (const Delivery *self, ChoirHub *hub)
+{
+  for (guint i = 0; i < self->n; i++)
+    {
+      g_autoptr (GString) payload = new_change_payload (self->changes[i].revision);
+      ChoirMessage message =
+        make_change (self, i, choir_dialect_get (CHOIR_DIALECT_CHOIR), payload);
+
+      choir_hub_report_published (hub, &message, NULL, self->channel->n_subscribers);
+    }
 }
 
 /* Contract C shows its clients their own change (contracts.md); ours know what they sent */
@@ -120,6 +147,8 @@ encode_acknowledgement (ChoirDocument *document,
   append_epoch (document, revision, payload);
   choir_payload_close (payload);
   message.payload = choir_payload_as_slice (payload);
+  if (choir_hub_is_observed (choir_document_get_hub (document)))
+    choir_hub_report_answered (choir_document_get_hub (document), change->session, &message);
 
   return choir_envelope_encode (dialect, &message);
 }
@@ -221,6 +250,8 @@ deliver (Delivery *self)
   choir_histogram_record (choir_hub_get_stats (hub)->fanout, n);
   *choir_stats_for_type (choir_hub_get_stats (hub), "document.change")->sent += volley.n_sent;
   choir_volley_end (&volley);
+  if (choir_hub_is_observed (hub))
+    report_changes (self, hub);
 }
 
 void
@@ -293,6 +324,5 @@ choir_document_announce_saved (ChoirDocument *document,
   choir_document_append_saved (document, saved, payload);
   message.payload = choir_payload_as_slice (payload);
   message.channel = channel->name;
-  *choir_hub_get_stats (hub)->deliveries +=
-    choir_broadcaster_send_to_channel (choir_hub_get_broadcaster (hub), channel, &message, except);
+  choir_hub_send_to_channel (hub, channel, &message, except);
 }

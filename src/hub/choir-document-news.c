@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-container.h"
+#include "choir-hub-private.h"
 #include "choir-payload.h"
 #include "choir-session.h"
 #include "choir-volley.h"
@@ -177,12 +178,11 @@ append_place (Report *report, const ChoirDocumentMember *member, GString *payloa
   choir_payload_add_int (payload, "version", (gint64) choir_document_get_version (document));
 }
 
-static ChoirFrame *
-encode_item (const ChoirDialect *dialect, guint i, gpointer user_data)
+/* What item @i says; @payload: where its payload is written */
+static ChoirMessage
+make_item (Report *report, guint i, GString *payload)
 {
-  Report *report = user_data;
   const Item *item = &g_array_index (report->items, Item, i);
-  g_autoptr (GString) payload = g_string_sized_new (256);
   ChoirMessage message = {
     .type = item->type,
     .wall_us = choir_clock_wall_us (),
@@ -203,7 +203,28 @@ encode_item (const ChoirDialect *dialect, guint i, gpointer user_data)
   choir_payload_close (payload);
   message.payload = choir_payload_as_slice (payload);
 
+  return message;
+}
+
+static ChoirFrame *
+encode_item (const ChoirDialect *dialect, guint i, gpointer user_data)
+{
+  g_autoptr (GString) payload = g_string_sized_new (256);
+  ChoirMessage message = make_item (user_data, i, payload);
+
   return choir_envelope_encode (dialect, &message);
+}
+
+static void
+tell_observers (ChoirDocumentRoom *self, Report *report)
+{
+  for (guint i = 0; i < report->items->len; i++)
+    {
+      g_autoptr (GString) payload = g_string_sized_new (256);
+      ChoirMessage message = make_item (report, i, payload);
+
+      choir_hub_report_published (self->hub, &message, NULL, self->channel->n_subscribers);
+    }
 }
 
 /* Nobody is told where his own cursor is */
@@ -240,6 +261,8 @@ send_report (ChoirDocumentRoom *self, Report *report)
 
   *stats->deliveries += volley.n_sent;
   choir_volley_end (&volley);
+  if (choir_hub_is_observed (self->hub))
+    tell_observers (self, report);
 }
 
 static void

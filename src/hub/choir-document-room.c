@@ -93,8 +93,7 @@ announce (ChoirDocumentRoom *self, const ChoirDocumentMember *member, const char
   choir_payload_close (payload);
   message.payload = choir_payload_as_slice (payload);
 
-  *choir_hub_get_stats (self->hub)->deliveries += choir_broadcaster_send_to_channel (
-    choir_hub_get_broadcaster (self->hub), self->channel, &message, session);
+  choir_hub_send_to_channel (self->hub, self->channel, &message, session);
 }
 
 static void idle_cb (ChoirTimer *timer);

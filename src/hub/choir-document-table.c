@@ -10,6 +10,7 @@
 #include "choir-error.h"
 #include "choir-log.h"
 #include "choir-names.h"
+#include "choir-observer.h"
 
 #include <malloc.h>
 
@@ -87,6 +88,8 @@ writable_cb (ChoirStore *store, GParamSpec *pspec, gpointer user_data)
   ChoirDocumentTable *self = user_data;
 
   *choir_hub_get_stats (self->hub)->store_writable = choir_store_is_writable (store);
+  if (!choir_store_is_writable (store))
+    choir_hub_report_overload (self->hub, "store", NULL, NULL);
 }
 
 /**

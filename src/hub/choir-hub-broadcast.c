@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-error.h"
+#include "choir-hub-private.h"
 #include "choir-names.h"
 
 #include <string.h>
@@ -148,6 +149,8 @@ send_to_picked (ChoirHub *hub, const char *type, ChoirSlice payload, const Choir
 
   choir_fanout_end (&fanout);
   count (hub, type, fanout.n_recipients);
+  if (choir_hub_is_observed (hub))
+    choir_hub_report_published (hub, &message, audience, fanout.n_recipients);
 
   return fanout.n_recipients;
 }

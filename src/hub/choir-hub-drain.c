@@ -90,6 +90,9 @@ choir_hub_drain_check (ChoirHub *self)
 {
   g_autoptr (GTask) task = NULL;
 
+  if (self->drain_task != NULL)
+    choir_hub_report_drain (self);
+
   if (self->drain_task == NULL || self->sessions->len > 0 || choir_hub_get_n_unstored (self) > 0)
     return;
 

@@ -9,6 +9,7 @@
 #include "choir-channel-log.h"
 #include "choir-hub.h"
 #include "choir-idempotency.h"
+#include "choir-observer.h"
 
 G_BEGIN_DECLS
 
@@ -31,6 +32,7 @@ struct _ChoirHub
   ChoirLogKeeper *logs;            /* (owned) (nullable): likewise */
   ChoirIdempotency *keys;          /* (owned) (nullable): made when the first one comes */
   ChoirTaskTable *tasks;           /* (owned) */
+  ChoirObserver *observers;        /* (nullable): who looks on */
   ChoirSettings settings;
   char *node; /* (owned) */
 
@@ -62,5 +64,12 @@ gboolean choir_hub_keeps_log (ChoirHub *self, const char *name, const ChoirNames
 void choir_hub_drain_check (ChoirHub *self);
 void choir_hub_start_sweeping (ChoirHub *self);
 void choir_hub_end_waiting (ChoirHub *self);
+
+/* To be asked before anything is made ready for a report */
+static inline gboolean
+choir_hub_is_observed (const ChoirHub *self)
+{
+  return G_UNLIKELY (self->observers != NULL);
+}
 
 G_END_DECLS

@@ -80,6 +80,8 @@ count_publish (ChoirHub *self, const ChoirMessage *message, guint n_recipients)
   *self->stats->deliveries += n_recipients;
   *stats->sent += n_recipients;
   choir_histogram_record (self->stats->fanout, n_recipients);
+  if (choir_hub_is_observed (self))
+    choir_hub_report_published (self, message, NULL, n_recipients);
 }
 
 /* (nullable): the channel to whose log something is to be added */
@@ -243,6 +245,30 @@ choir_hub_publish (ChoirHub *self,
   publish_in_memory (self, publication, channel, out);
 
   return TRUE;
+}
+
+/**
+ * choir_hub_send_to_channel:
+ * @self: a hub
+ * @channel: one in memory
+ * @message: something the service itself says there: it takes no offset and is not kept
+ * @except: (nullable): not sent to this one
+ *
+ * Returns: how many subscribers that are
+ */
+guint
+choir_hub_send_to_channel (ChoirHub *self,
+                           const ChoirChannel *channel,
+                           const ChoirMessage *message,
+                           const ChoirSession *except)
+{
+  guint n = choir_broadcaster_send_to_channel (self->broadcaster, channel, message, except);
+
+  *self->stats->deliveries += n;
+  if (choir_hub_is_observed (self))
+    choir_hub_report_published (self, message, NULL, n);
+
+  return n;
 }
 
 gboolean

@@ -176,8 +176,13 @@ choir_hub_lose_connection (ChoirHub *self, ChoirSession *session, guint close_co
   *self->stats->closed += 1;
   choir_histogram_record (self->stats->duration, life_us / (double) G_USEC_PER_SEC);
   choir_stats_count_closed (self->stats, close_code);
+  if (close_code == CHOIR_CLOSE_SLOW_CONSUMER)
+    choir_hub_report_overload (self, "slow-consumer", "user", choir_session_get_user_id (session));
   if (session->user != NULL)
-    user_went (self, session->user);
+    {
+      user_went (self, session->user);
+      choir_hub_report_disconnected (self, session, close_code);
+    }
 }
 
 static void

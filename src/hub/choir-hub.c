@@ -108,8 +108,11 @@ reclaim_history (gpointer user_data)
     if (largest == NULL || ((ChoirChannel *) channel)->n_bytes > largest->n_bytes)
       largest = channel;
 
-  if (largest != NULL)
-    choir_channel_halve (largest);
+  if (largest == NULL)
+    return;
+
+  choir_channel_halve (largest);
+  choir_hub_report_overload (self, "history", "channel", largest->name);
 }
 
 static void

@@ -145,6 +145,10 @@ void choir_hub_publish_async (ChoirHub *self,
                               const ChoirPublication *publication,
                               ChoirPublishedFunc done,
                               gpointer user_data);
+guint choir_hub_send_to_channel (ChoirHub *self,
+                                 const ChoirChannel *channel,
+                                 const ChoirMessage *message,
+                                 const ChoirSession *except);
 gboolean choir_hub_is_durable (ChoirHub *self, const char *channel);
 
 /* @channel: (nullable): in memory with its epoch, its offset and its newest messages; %NULL if that

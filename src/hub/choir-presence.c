@@ -81,8 +81,7 @@ announce (ChoirHub *hub, ChoirChannel *channel, ChoirSession *session, const cha
   message.wall_us = choir_clock_wall_us ();
   message.user_id = choir_session_get_user_id (session);
   message.session_id = choir_session_get_id (session);
-  *choir_hub_get_stats (hub)->deliveries +=
-    choir_broadcaster_send_to_channel (choir_hub_get_broadcaster (hub), channel, &message, session);
+  choir_hub_send_to_channel (hub, channel, &message, session);
 }
 
 /**

@@ -8,10 +8,31 @@
 
 #include "choir-clock.h"
 #include "choir-error.h"
+#include "choir-hub-private.h"
 #include "choir-log.h"
 #include "choir-names.h"
+#include "choir-payload.h"
 
 /* What a session says to its own client: answers, and why there is none */
+
+/**
+ * choir_session_send_message:
+ * @self: a session with an outbox
+ * @message: what to send to its client
+ *
+ * Returns: %FALSE if its dialect does not know the type
+ */
+gboolean
+choir_session_send_message (ChoirSession *self, const ChoirMessage *message)
+{
+  if (!choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, message))
+    return FALSE;
+
+  if (choir_hub_is_observed (self->hub))
+    choir_hub_report_answered (self->hub, self, message);
+
+  return TRUE;
+}
 
 /**
  * choir_session_send_version:
@@ -44,7 +65,7 @@ choir_session_send_version (ChoirSession *self,
   if (request != NULL)
     message.correlation_id = request->correlation_id;
 
-  if (choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, &message))
+  if (choir_session_send_message (self, &message))
     *choir_stats_for_answer (stats, type)->sent += 1;
 }
 
@@ -62,6 +83,24 @@ choir_session_send (ChoirSession *self,
                     ChoirSlice payload)
 {
   choir_session_send_version (self, request, type, payload, 0);
+}
+
+static void
+report_error (ChoirSession *self, const ChoirErrorMessage *error)
+{
+  g_autoptr (GString) payload = g_string_new (NULL);
+  ChoirMessage message = {
+    .type = "error",
+    .wall_us = error->wall_us,
+    .correlation_id = error->correlation_id,
+  };
+
+  choir_payload_open (payload);
+  choir_payload_add_string (payload, "code", choir_error_get_code (error->code));
+  choir_payload_add_string (payload, "message", error->message);
+  choir_payload_close (payload);
+  message.payload = choir_payload_as_slice (payload);
+  choir_hub_report_answered (self->hub, self, &message);
 }
 
 static void
@@ -96,6 +135,8 @@ send_error_message (ChoirSession *self,
 
   frame = choir_envelope_encode_error (self->dialect, &message);
   choir_broadcaster_send_frame (choir_hub_get_broadcaster (self->hub), self->outbox, frame);
+  if (choir_hub_is_observed (self->hub))
+    report_error (self, &message);
 }
 
 /**

@@ -235,7 +235,7 @@ send_ok (ChoirSession *session, const ChoirEnvelope *request, ChoirSlice payload
     .channel = table->with_channel ? NULL : choir_session_get_default_channel (session),
   };
 
-  if (choir_broadcaster_send (choir_hub_get_broadcaster (session->hub), session->outbox, &message))
+  if (choir_session_send_message (session, &message))
     *choir_stats_for_type (choir_hub_get_stats (session->hub), message.type)->sent += 1;
 }
 

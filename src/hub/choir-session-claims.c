@@ -9,6 +9,7 @@
 #include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-handlers-document.h"
+#include "choir-observer.h"
 
 #include <string.h>
 
@@ -123,6 +124,7 @@ choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **e
 {
   const char *user_id = choir_claims_get_user_id (claims);
   ChoirUser *guest = NULL;
+  gboolean is_new;
 
   /* a guest who shows a token becomes that user */
   if (self->user != NULL && strcmp (self->user->id, user_id) != 0)
@@ -137,8 +139,11 @@ choir_session_accept_claims (ChoirSession *self, ChoirClaims *claims, GError **e
   if (guest != NULL)
     choir_hub_leave_user (self->hub, guest, self);
 
+  is_new = self->claims == NULL && self->link != NULL;
   choir_session_set_claims (self, claims);
   choir_session_drop_forbidden (self);
+  if (is_new)
+    choir_hub_report_connected (self->hub, self);
 
   return TRUE;
 }

@@ -9,6 +9,7 @@
 #include "choir-cbor.h"
 #include "choir-clock.h"
 #include "choir-error.h"
+#include "choir-hub-private.h"
 #include "choir-sanitizer.h"
 #include "choir-subscribe-request.h"
 
@@ -229,6 +230,8 @@ dispatch (ChoirSession *self,
 
   *stats->received += 1;
   choir_histogram_record (stats->size, message->payload.len);
+  if (choir_hub_is_observed (self->hub))
+    choir_hub_report_received (self->hub, self, message);
 
   if (self->claims == NULL && (route == NULL || !(route->flags & CHOIR_ROUTE_BEFORE_AUTH)))
     refuse_unauthenticated (self, message);

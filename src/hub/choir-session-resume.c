@@ -9,6 +9,7 @@
 #include "choir-chat.h"
 #include "choir-clock.h"
 #include "choir-close-code.h"
+#include "choir-observer.h"
 #include "choir-task-table.h"
 
 #include <string.h>
@@ -212,6 +213,7 @@ choir_session_resume (ChoirSession *self, ChoirClaims *claims, const char *sessi
     .default_channel = choir_session_get_default_channel (self),
   };
   ChoirSession *lost;
+  gboolean was_told;
 
   if (choir_claims_is_guest (claims) || !choir_link_can_change_session (self->link))
     return NULL;
@@ -227,8 +229,11 @@ choir_session_resume (ChoirSession *self, ChoirClaims *claims, const char *sessi
       return NULL;
     }
 
+  was_told = self->user != NULL;
   pass_link (self, lost);
   choir_session_set_claims (lost, claims);
+  if (!was_told)
+    choir_hub_report_connected (lost->hub, lost);
 
   return lost;
 }

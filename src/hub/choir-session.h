@@ -84,6 +84,7 @@ void choir_session_send (ChoirSession *self,
                          const ChoirEnvelope *request,
                          const char *type,
                          ChoirSlice payload);
+gboolean choir_session_send_message (ChoirSession *self, const ChoirMessage *message);
 void choir_session_send_version (ChoirSession *self,
                                  const ChoirEnvelope *request,
                                  const char *type,

@@ -178,7 +178,7 @@ choir_subscribe_item_replay (const ChoirSubscribeItem *self,
   trim (self, channel);
   offset = find_newest (self, channel, channel->ns->replay, budget);
   for (; outbox != NULL && choir_channel_span_get (self->span, channel, offset, &message); offset++)
-    if (choir_broadcaster_send (choir_hub_get_broadcaster (hub), outbox, &message))
+    if (choir_session_send_message (session, &message))
       *choir_stats_for_type (choir_hub_get_stats (hub), message.type)->sent += 1;
 
   choir_tasks_greet (hub, session, channel->name);

@@ -9,6 +9,7 @@
 #include "choir-clock.h"
 #include "choir-container.h"
 #include "choir-error.h"
+#include "choir-observer.h"
 #include "choir-payload.h"
 
 #include <string.h>
@@ -178,6 +179,9 @@ choir_task_ended (ChoirTask *task, const GError *error)
   choir_task_give_up (guard);
 
   choir_task_announce_end (guard);
+  if (guard->state == CHOIR_TASK_FAILED)
+    choir_hub_report_task_failed (guard->table->hub, guard,
+                                  choir_payload_as_slice (guard->ending->payload));
   choir_task_table_leave_places (guard->table, guard);
   answer (guard->ending, guard, NULL);
   choir_task_table_keep (guard->table, guard);

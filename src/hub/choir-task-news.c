@@ -8,6 +8,7 @@
 
 #include "choir-clock.h"
 #include "choir-handlers.h"
+#include "choir-hub-private.h"
 #include "choir-payload.h"
 #include "choir-session.h"
 
@@ -67,6 +68,8 @@ send_to (ChoirTask *task,
         fanout.n_recipients = n_before;
     }
   choir_fanout_end (&fanout);
+  if (choir_hub_is_observed (task->table->hub))
+    choir_hub_report_published (task->table->hub, message, NULL, fanout.n_recipients);
 
   return fanout.n_recipients;
 }
@@ -142,6 +145,8 @@ choir_task_announce (ChoirTask *task, const char *type, ChoirSlice payload)
 
       n += choir_broadcaster_send_to_channel (choir_hub_get_broadcaster (task->table->hub), status,
                                               &message, NULL);
+      if (choir_hub_is_observed (task->table->hub))
+        choir_hub_report_published (task->table->hub, &message, NULL, status->n_subscribers);
     }
 
   *choir_stats_for_answer (choir_hub_get_stats (task->table->hub), type)->sent += n;
@@ -192,7 +197,7 @@ send_late (Greeting *self, const ChoirTask *task, const char *type, GString *pay
 
   message = make_message (task, type, choir_payload_as_slice (payload), self->channel);
   if (outbox == NULL || payload->len > self->left ||
-      !choir_broadcaster_send (choir_hub_get_broadcaster (hub), outbox, &message))
+      !choir_session_send_message (self->session, &message))
     return FALSE;
 
   self->left -= payload->len;

@@ -9,6 +9,7 @@
 #include "choir-clock.h"
 #include "choir-error.h"
 #include "choir-names.h"
+#include "choir-observer.h"
 
 #include <string.h>
 
@@ -49,13 +50,19 @@ check_room (ChoirTaskTable *self, const ChoirTaskRequest *request)
                         request->kind);
 
   if (user != NULL && user->n_unfinished >= self->max_per_user)
-    return g_error_new (CHOIR_ERROR, CHOIR_ERROR_RATE_LIMITED,
-                        "At most %u unfinished tasks per user", self->max_per_user);
+    {
+      choir_hub_report_overload (self->hub, "tasks", "user", request->user_id);
+      return g_error_new (CHOIR_ERROR, CHOIR_ERROR_RATE_LIMITED,
+                          "At most %u unfinished tasks per user", self->max_per_user);
+    }
 
   if (self->n_queued + self->n_storing >= self->max_queued ||
       self->n_bytes + request->payload.len > UNFINISHED_BYTES_MAX)
-    return g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
-                                "Too many tasks are waiting; try again later");
+    {
+      choir_hub_report_overload (self->hub, "tasks", NULL, NULL);
+      return g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
+                                  "Too many tasks are waiting; try again later");
+    }
 
   return NULL;
 }

@@ -10,6 +10,7 @@
 #include "choir-clock.h"
 #include "choir-document-room.h"
 #include "choir-error.h"
+#include "choir-hub-private.h"
 #include "choir-id.h"
 #include "choir-payload.h"
 
@@ -182,6 +183,19 @@ encode (ChoirSession *session,
   return choir_envelope_encode (choir_session_get_dialect (session), &message);
 }
 
+/* The text is in a rope, and may be in a frame that many get: only its length is told */
+static void
+report (ChoirSession *session, const ChoirTextAnswer *answer)
+{
+  const ChoirMessage message = {
+    .type = answer->type,
+    .wall_us = choir_clock_wall_us (),
+    .payload = { NULL, answer->payload->len + choir_rope_get_n_bytes (answer->text) },
+  };
+
+  choir_hub_report_answered (choir_session_get_hub (session), session, &message);
+}
+
 /**
  * choir_text_answer_send:
  * @session: who gets it
@@ -234,6 +248,8 @@ choir_text_answer_send (ChoirSession *session,
   else
     send_in_parts (session, head, answer, tail);
   *choir_stats_for_answer (stats, answer->type)->sent += 1;
+  if (choir_hub_is_observed (choir_session_get_hub (session)))
+    report (session, answer);
 
   return TRUE;
 }

@@ -9,6 +9,7 @@
 #include "choir-clock.h"
 #include "choir-container.h"
 #include "choir-error.h"
+#include "choir-observer.h"
 #include "choir-session.h"
 #include "choir-upgrade.h"
 #include "choir-utf8.h"
@@ -272,6 +273,21 @@ choir_gateway_configure (ChoirGateway *self, GError **error)
   return TRUE;
 }
 
+static void
+report_refusal (ChoirGateway *self, ChoirAdmissionResult result, const ChoirAddress *peer)
+{
+  char text[CHOIR_ADDRESS_TEXT_SIZE];
+
+  if (result == CHOIR_ADMISSION_FULL || peer == NULL)
+    {
+      choir_hub_report_overload (self->hub, "connections", NULL, NULL);
+      return;
+    }
+
+  choir_address_format (peer, text);
+  choir_hub_report_overload (self->hub, "address", "address", text);
+}
+
 /**
  * choir_gateway_admit:
  * @self: a gateway
@@ -283,10 +299,15 @@ choir_gateway_configure (ChoirGateway *self, GError **error)
 ChoirAdmissionResult
 choir_gateway_admit (ChoirGateway *self, const ChoirAddress *peer, gboolean *counted)
 {
-  *counted = !choir_forwarded_is_trusted (self->forwarded, peer);
+  ChoirAdmissionResult result;
 
-  return choir_admission_enter (self->admission, *counted ? peer : NULL,
-                                choir_clock_monotonic_us ());
+  *counted = !choir_forwarded_is_trusted (self->forwarded, peer);
+  result =
+    choir_admission_enter (self->admission, *counted ? peer : NULL, choir_clock_monotonic_us ());
+  if (result != CHOIR_ADMISSION_OK)
+    report_refusal (self, result, peer);
+
+  return result;
 }
 
 /**
@@ -317,6 +338,7 @@ choir_gateway_move_admission (ChoirGateway *self,
       return;
     }
 
+  report_refusal (self, result, &upgrade->address);
   /* room for the proxy's connection there was a moment ago, so there is now */
   choir_admission_enter (self->admission, NULL, choir_clock_monotonic_us ());
   upgrade->status = 429;

@@ -9,6 +9,7 @@
 
 #include "choir-clock.h"
 #include "choir-error.h"
+#include "choir-observer.h"
 
 #include <string.h>
 
@@ -155,10 +156,15 @@ admit (ChoirHttpRequest *self)
     return;
 
   if (choir_http_api_enter (self->api, self))
-    choir_http_request_resume (self);
-  else
-    choir_http_request_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE,
-                               "Too many requests are being handled");
+    {
+      choir_http_request_resume (self);
+      return;
+    }
+
+  choir_hub_report_overload (self->gateway->hub, "api", "user",
+                             choir_claims_get_user_id (self->claims));
+  choir_http_request_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE,
+                             "Too many requests are being handled");
 }
 
 /* In words that do not say which check it was */

@@ -8,6 +8,7 @@
 
 #include "choir-container.h"
 #include "choir-http-private.h"
+#include "choir-observer.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -143,6 +144,8 @@ choir_http_request_wait (ChoirHttpRequest *self, gint64 wait_us, ChoirHttpWaitFu
 
   if (self->wait == NULL)
     {
+      choir_hub_report_overload (self->gateway->hub, "api", "user",
+                                 choir_claims_get_user_id (self->claims));
       choir_http_request_refuse (self, 503, CHOIR_ERROR_UNAVAILABLE,
                                  "Too many requests are waiting");
       return FALSE;
