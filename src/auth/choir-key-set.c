@@ -231,6 +231,34 @@ load_public_key (const char *path, ChoirAlgorithm algorithm, GError **error)
   return g_bytes_new_with_free_func (pem->data, pem->len, secret_free, pem);
 }
 
+/* systemd.exec(5), LoadCredential=: what could not be read there is an empty file here */
+static gboolean
+is_given (const char *path)
+{
+  struct stat status;
+
+  return stat (path, &status) == 0 && status.st_size > 0;
+}
+
+/* A bare name is what the service manager gave the service, or else one of the configuration's */
+static char *
+dup_path (const char *file)
+{
+  const char *credentials = g_getenv ("CREDENTIALS_DIRECTORY");
+  const char *sysconfdir = g_getenv ("CHOIR_CONFIG_SYSCONFDIR");
+  g_autofree char *given = NULL;
+
+  if (strchr (file, '/') != NULL)
+    return g_strdup (file);
+
+  if (credentials != NULL)
+    given = g_build_filename (credentials, file, NULL);
+  if (given != NULL && is_given (given))
+    return g_steal_pointer (&given);
+
+  return g_build_filename (sysconfdir != NULL ? sysconfdir : SYSCONFDIR, "choir", file, NULL);
+}
+
 static gboolean
 has_id (const ChoirKeySet *self, const char *id)
 {
@@ -265,6 +293,7 @@ static gboolean
 add_spec (ChoirKeySet *self, const char *spec, GError **error)
 {
   g_auto (GStrv) parts = g_strsplit (spec, ":", 3);
+  g_autofree char *path = NULL;
   ChoirKey key = { 0 };
 
   if (!check_spec (self, parts, &key.algorithm, error))
@@ -272,12 +301,13 @@ add_spec (ChoirKeySet *self, const char *spec, GError **error)
       g_prefix_error (error, "key “%s”: ", spec);
       return FALSE;
     }
+  path = dup_path (parts[2]);
   key.data = choir_algorithm_is_symmetric (key.algorithm)
-               ? load_secret (parts[2], algorithms[key.algorithm].secret_min, error)
-               : load_public_key (parts[2], key.algorithm, error);
+               ? load_secret (path, algorithms[key.algorithm].secret_min, error)
+               : load_public_key (path, key.algorithm, error);
   if (key.data == NULL)
     {
-      g_prefix_error (error, "key “%s”: %s: ", parts[1], parts[2]);
+      g_prefix_error (error, "key “%s”: %s: ", parts[1], path);
       return FALSE;
     }
   key.id = g_steal_pointer (&parts[1]);
@@ -291,7 +321,9 @@ add_spec (ChoirKeySet *self, const char *spec, GError **error)
  * choir_key_set_new_from_specs:
  * @specs: `ALGORITHM:ID:FILE` each, at most 32; none is fine
  *
- * A secret is taken as it stands in its file, less one newline at the end of a text.
+ * A secret is taken as it stands in its file, less one newline at the end of a text. A FILE without
+ * a slash is looked for in `$CREDENTIALS_DIRECTORY`, and then in the directory of the
+ * configuration.
  *
  * Returns: (transfer full): the keys, or %NULL with %CHOIR_ERROR_CONFIG
  */

@@ -365,6 +365,54 @@ test_large_file (Fixture *fixture, gconstpointer data)
   assert_refused (spec, NULL, "larger");
 }
 
+static void
+assert_secret (const char *spec, const char *wanted)
+{
+  const char *const specs[] = { spec, NULL };
+  g_autoptr (ChoirKeySet) keys = load (specs);
+  GBytes *data = choir_key_set_get_key (keys, 0)->data;
+
+  g_assert_cmpmem (g_bytes_get_data (data, NULL), g_bytes_get_size (data), wanted, strlen (wanted));
+}
+
+static void
+add_file (Fixture *fixture, const char *directory, const char *text)
+{
+  char *path = g_build_filename (directory, "hs256.key", NULL);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  g_assert_cmpint (g_chmod (path, 0600), ==, 0);
+  g_ptr_array_add (fixture->files, path);
+}
+
+/* What the service manager gave counts; what it had not is not a key of no bytes */
+static void
+test_bare_names (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *sysconfdir = g_build_filename (fixture->directory, "choir", NULL);
+
+  g_setenv ("CHOIR_CONFIG_SYSCONFDIR", fixture->directory, TRUE);
+  g_setenv ("CREDENTIALS_DIRECTORY", fixture->directory, TRUE);
+  assert_refused ("HS256:a:hs256.key", NULL, "choir/hs256.key: No such file");
+
+  g_assert_cmpint (g_mkdir (sysconfdir, 0700), ==, 0);
+  add_file (fixture, sysconfdir, SECRET_32);
+  assert_secret ("HS256:a:hs256.key", SECRET_32);
+
+  add_file (fixture, fixture->directory, "");
+  assert_secret ("HS256:a:hs256.key", SECRET_32);
+
+  add_file (fixture, fixture->directory, SECRET_64);
+  assert_secret ("HS256:a:hs256.key", SECRET_64);
+
+  g_unsetenv ("CREDENTIALS_DIRECTORY");
+  assert_secret ("HS256:a:hs256.key", SECRET_32);
+
+  g_unsetenv ("CHOIR_CONFIG_SYSCONFDIR");
+  g_unlink (fixture->files->pdata[0]);
+  g_rmdir (sysconfdir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -380,6 +428,7 @@ main (int argc, char **argv)
   ADD ("wrong-public-keys", test_wrong_public_keys);
   ADD ("cut-public-keys", test_cut_public_keys);
   ADD ("large-file", test_large_file);
+  ADD ("bare-names", test_bare_names);
 #undef ADD
   return g_test_run ();
 }
