@@ -33,8 +33,8 @@ choir_ctl_bus_set_node (ChoirCtlBus *self, const char *node, GError **error)
     return TRUE;
 
   g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_USAGE,
-               _ ("--node: “%s” cannot be part of a name on the bus: letters, digits, “_” and “-” "
-                  "can"),
+               _ ("--node: “%s” cannot be part of a name on the bus: letters, “_”, “-” and, "
+                  "behind the first, digits can"),
                node);
 
   return FALSE;
@@ -103,7 +103,7 @@ dup_bridge_command (ChoirCtlBus *self)
 
 /* ssh has said on the terminal what it knows; we add what it means */
 static void
-set_ssh_error (ChoirCtlBus *self, const GError *problem, GError **error)
+set_ssh_error (ChoirCtlBus *self, GError **error)
 {
   int status = -1;
 
@@ -118,7 +118,8 @@ set_ssh_error (ChoirCtlBus *self, const GError *problem, GError **error)
                  self->host);
   else
     g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_NO_SERVICE,
-                 _ ("The bus of %s cannot be reached: %s"), self->host, problem->message);
+                 _ ("The bus of %s does not answer; is it running there, and may you use it?"),
+                 self->host);
 }
 
 /* GDBus knows no way through a program's pipes, but takes any stream */
@@ -143,11 +144,11 @@ connect_there (ChoirCtlBus *self, GError **error)
   self->connection = g_dbus_connection_new_sync (stream, NULL,
                                                  G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
                                                    G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                                 NULL, NULL, &problem);
+                                                 NULL, NULL, NULL);
   if (self->connection == NULL)
     {
       g_io_stream_close (stream, NULL, NULL);
-      set_ssh_error (self, problem, error);
+      set_ssh_error (self, error);
     }
 
   return self->connection != NULL;

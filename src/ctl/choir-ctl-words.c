@@ -39,6 +39,20 @@ choir_ctl_word_duration (const char *what, const char *text, gint64 *out_us, GEr
   return FALSE;
 }
 
+/* GLib wants all of it, down to the seconds */
+static char *
+complete_time (const char *text)
+{
+  gsize len = strlen (text);
+
+  if (len == strlen ("2026-12-24"))
+    return g_strconcat (text, "T00:00:00", NULL);
+  if (len >= strlen ("2026-12-24T18:00") && text[strlen ("2026-12-24T18:00")] != ':')
+    return g_strdup_printf ("%.16s:00%s", text, text + strlen ("2026-12-24T18:00"));
+
+  return g_strdup (text);
+}
+
 /**
  * choir_ctl_word_time:
  * @what: the option it was given with
@@ -52,23 +66,18 @@ choir_ctl_word_duration (const char *what, const char *text, gint64 *out_us, GEr
 gboolean
 choir_ctl_word_time (const char *what, const char *text, gint64 *out_us, GError **error)
 {
-  static const char *const endings[] = { "", ":00", "T00:00:00" };
   g_autoptr (GTimeZone) local = g_time_zone_new_local ();
+  g_autofree char *whole = text != NULL ? complete_time (text) : NULL;
+  g_autoptr (GDateTime) time = NULL;
 
   if (text == NULL)
     return TRUE;
 
-  for (guint i = 0; i < G_N_ELEMENTS (endings); i++)
+  time = g_date_time_new_from_iso8601 (whole, local);
+  if (time != NULL && g_date_time_to_unix (time) > 0)
     {
-      g_autofree char *whole = g_strconcat (text, endings[i], NULL);
-      g_autoptr (GDateTime) time = g_date_time_new_from_iso8601 (whole, local);
-
-      if (time != NULL && g_date_time_to_unix (time) > 0)
-        {
-          *out_us =
-            g_date_time_to_unix (time) * G_USEC_PER_SEC + g_date_time_get_microsecond (time);
-          return TRUE;
-        }
+      *out_us = g_date_time_to_unix (time) * G_USEC_PER_SEC + g_date_time_get_microsecond (time);
+      return TRUE;
     }
 
   g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_USAGE,
