@@ -18,6 +18,8 @@
 
 const ChoirCtlVerb choir_ctl_verbs[] = {
   { "status", NULL, N_ ("Show how the service is doing"), 0, 0, NULL, choir_ctl_status },
+  { "top", NULL, N_ ("Show who uses the service most, as it happens"), 0, 0, choir_ctl_top_entries,
+    choir_ctl_top },
   { "connections", NULL, N_ ("List connections"), 0, 0, choir_ctl_connections_entries,
     choir_ctl_connections },
   { "users", NULL, N_ ("List users"), 0, 0, choir_ctl_users_entries, choir_ctl_users },

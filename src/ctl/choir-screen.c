@@ -10,12 +10,12 @@
 #include "choir-ctl-output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gi18n.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -28,13 +28,19 @@
 
 #define INPUT_MAX 256
 
+/* Those that would leave the terminal as it is now; whoever opens the screen sees to the others */
+static const int caught[] = { SIGWINCH, SIGTSTP, SIGQUIT };
+
+/* For the handler, which any thread may run */
+static volatile sig_atomic_t signal_fd = -1;
+
 struct _ChoirScreen
 {
   ChoirScreenKey key_cb;
   gpointer user_data;
   struct termios before;
-  sigset_t mask_before;
-  int signal_fd;
+  struct sigaction actions_before[G_N_ELEMENTS (caught)];
+  int signal_fds[2];
   guint signal_source;
   guint key_source;
   char input[INPUT_MAX];
@@ -76,6 +82,17 @@ leave (ChoirScreen *self)
   tcsetattr (STDIN_FILENO, TCSAFLUSH, &self->before);
 }
 
+static void
+catch_signal (int number)
+{
+  guint8 byte = (guint8) number;
+  int before = errno;
+
+  /* a full pipe has enough to tell */
+  if (write (signal_fd, &byte, sizeof byte) < 0)
+    errno = before;
+}
+
 /* ^Z; we are back in here when the shell lets us go on */
 static void
 pause_for_shell (ChoirScreen *self)
@@ -90,14 +107,14 @@ static gboolean
 signal_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   ChoirScreen *self = user_data;
-  struct signalfd_siginfo info;
+  guint8 number;
 
-  if (read (fd, &info, sizeof info) != sizeof info)
+  if (read (fd, &number, sizeof number) != sizeof number)
     return G_SOURCE_CONTINUE;
 
-  if (info.ssi_signo == SIGWINCH)
+  if (number == SIGWINCH)
     self->key_cb (CHOIR_KEY_RESIZE, self->user_data);
-  else if (info.ssi_signo == SIGTSTP)
+  else if (number == SIGTSTP)
     pause_for_shell (self);
   else
     self->key_cb (CHOIR_KEY_END, self->user_data);
@@ -209,6 +226,37 @@ key_cb (int fd, GIOCondition condition, gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+catch_signals (ChoirScreen *self, GError **error)
+{
+  const struct sigaction action = { .sa_handler = catch_signal, .sa_flags = SA_RESTART };
+
+  if (!g_unix_open_pipe (self->signal_fds, FD_CLOEXEC, error))
+    return FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (self->signal_fds); i++)
+    g_unix_set_fd_nonblocking (self->signal_fds[i], TRUE, NULL);
+
+  signal_fd = self->signal_fds[1];
+  self->signal_source = g_unix_fd_add (self->signal_fds[0], G_IO_IN, signal_cb, self);
+  for (guint i = 0; i < G_N_ELEMENTS (caught); i++)
+    sigaction (caught[i], &action, &self->actions_before[i]);
+
+  return TRUE;
+}
+
+static void
+let_signals (ChoirScreen *self)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (caught); i++)
+    sigaction (caught[i], &self->actions_before[i], NULL);
+
+  signal_fd = -1;
+  g_source_remove (self->signal_source);
+  close (self->signal_fds[0]);
+  close (self->signal_fds[1]);
+}
+
 /**
  * choir_screen_open:
  * @key_cb: is told of keys, from the default main context
@@ -220,10 +268,8 @@ key_cb (int fd, GIOCondition condition, gpointer user_data)
 ChoirScreen *
 choir_screen_open (ChoirScreenKey key_callback, gpointer user_data, GError **error)
 {
-  static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP };
   ChoirScreen *self;
   struct termios before;
-  sigset_t mask;
 
   if (isatty (STDOUT_FILENO) != 1 || tcgetattr (STDIN_FILENO, &before) < 0)
     {
@@ -237,12 +283,12 @@ choir_screen_open (ChoirScreenKey key_callback, gpointer user_data, GError **err
   self->user_data = user_data;
   self->before = before;
 
-  sigemptyset (&mask);
-  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
-    sigaddset (&mask, signals[i]);
-  pthread_sigmask (SIG_BLOCK, &mask, &self->mask_before);
-  self->signal_fd = signalfd (-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-  self->signal_source = g_unix_fd_add (self->signal_fd, G_IO_IN, signal_cb, self);
+  if (!catch_signals (self, error))
+    {
+      g_free (self);
+      return NULL;
+    }
+
   self->key_source = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, key_cb, self);
 
   enter (self);
@@ -262,9 +308,7 @@ choir_screen_close (ChoirScreen *self)
   leave (self);
   if (self->key_source != 0)
     g_source_remove (self->key_source);
-  g_source_remove (self->signal_source);
-  close (self->signal_fd);
-  pthread_sigmask (SIG_SETMASK, &self->mask_before, NULL);
+  let_signals (self);
   g_free (self);
 }
 

@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Between open and close the terminal shows its other screen and hands over keys as they are
- * pressed. However the program ends, short of being killed outright, the terminal is what it was:
- * signals that would end it come as %CHOIR_KEY_END, ^Z puts everything back until the shell goes
- * on with us.
+ * pressed. ^Z puts everything back until the shell goes on with us, and ^\ comes as
+ * %CHOIR_KEY_END. Whoever opens a screen turns the other signals that would end the program into
+ * an orderly end, which closes it.
  */
 
 #pragma once
@@ -27,7 +27,7 @@ enum
   CHOIR_KEY_HOME,
   CHOIR_KEY_LAST,
   CHOIR_KEY_RESIZE, /* the terminal has another size: draw again */
-  CHOIR_KEY_END,    /* a signal, or the terminal is gone */
+  CHOIR_KEY_END,    /* SIGQUIT, or the terminal is gone */
 };
 
 typedef void (*ChoirScreenKey) (guint key, gpointer user_data);
