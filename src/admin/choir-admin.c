@@ -4,33 +4,59 @@
 
 #include "config.h"
 
-#include "choir-admin.h"
-
-#include "choir-admin-manager.h"
+#include "choir-admin-error.h"
+#include "choir-admin-private.h"
+#include "choir-clock.h"
 #include "choir-log.h"
 #include "choir-names.h"
-
-struct _ChoirAdmin
-{
-  ChoirAdminManager *manager; /* (owned) */
-  guint owner_id;             /* 0: not started */
-};
 
 /**
  * choir_admin_new:
  * @hub: (transfer none): what is watched and steered; a reference is taken
  * @counters: (transfer none): what GetStats shows; must outlive it
+ * @host: what the service can do besides; must outlive it
+ * @host_data: for @host
  *
  * Returns: (transfer full): not on any bus yet
  */
 ChoirAdmin *
-choir_admin_new (ChoirHub *hub, ChoirCounters *counters)
+choir_admin_new (ChoirHub *hub,
+                 ChoirCounters *counters,
+                 const ChoirAdminHost *host,
+                 gpointer host_data)
 {
-  ChoirAdmin *self = g_new0 (ChoirAdmin, 1);
+  ChoirAdmin *self = g_rc_box_new0 (ChoirAdmin);
 
-  self->manager = choir_admin_manager_new (hub, counters);
+  choir_admin_error_register ();
+  self->hub = g_object_ref (hub);
+  self->counters = counters;
+  self->host = host;
+  self->host_data = host_data;
+  self->cancellable = g_cancellable_new ();
+  self->started_us = choir_clock_wall_us ();
 
   return self;
+}
+
+static void
+clear_admin (gpointer data)
+{
+  ChoirAdmin *self = data;
+
+  g_clear_object (&self->cancellable);
+  g_clear_object (&self->hub);
+}
+
+ChoirAdmin *
+choir_admin_ref (ChoirAdmin *self)
+{
+  return g_rc_box_acquire (self);
+}
+
+void
+choir_admin_unref (ChoirAdmin *self)
+{
+  g_rc_box_release_full (self, clear_admin);
 }
 
 /**
@@ -44,8 +70,7 @@ choir_admin_free (ChoirAdmin *self)
     return;
 
   choir_admin_stop (self);
-  g_clear_object (&self->manager);
-  g_free (self);
+  choir_admin_unref (self);
 }
 
 static void
@@ -57,7 +82,7 @@ bus_acquired_cb (GDBusConnection *connection, const char *name, gpointer user_da
   /* GIO would end the process with its bus */
   g_dbus_connection_set_exit_on_close (connection, FALSE);
 
-  if (!choir_admin_export (self, connection, &error))
+  if (!choir_admin_export (self, connection, self->bus, &error))
     choir_log (CHOIR_LOG_LEVEL_WARNING, "Could not export the administration object on the bus",
                CHOIR_LOG_ERROR, error->message, NULL);
 }
@@ -83,21 +108,23 @@ name_lost_cb (GDBusConnection *connection, const char *name, gpointer user_data)
  * choir_admin_start:
  * @self: an administration
  * @bus: which bus to appear on, once; with %CHOIR_BUS_NONE nothing happens
+ * @name: under which name
  *
  * Returns at once. What comes of it is logged; should the name be another's, it is taken over when
  * that one leaves.
  */
 void
-choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus)
+choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus, const char *name)
 {
   if (bus == CHOIR_BUS_NONE)
     return;
 
   g_return_if_fail (self->owner_id == 0);
 
+  self->bus = bus;
   self->owner_id = g_bus_own_name (bus == CHOIR_BUS_SYSTEM ? G_BUS_TYPE_SYSTEM : G_BUS_TYPE_SESSION,
-                                   CHOIR_ADMIN_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_NONE,
-                                   bus_acquired_cb, name_acquired_cb, name_lost_cb, self, NULL);
+                                   name, G_BUS_NAME_OWNER_FLAGS_NONE, bus_acquired_cb,
+                                   name_acquired_cb, name_lost_cb, self, NULL);
 }
 
 /**
@@ -109,28 +136,42 @@ choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus)
 void
 choir_admin_stop (ChoirAdmin *self)
 {
-  GDBusInterfaceSkeleton *skeleton = G_DBUS_INTERFACE_SKELETON (self->manager);
-
   g_clear_handle_id (&self->owner_id, g_bus_unown_name);
-  choir_admin_manager_cancel (self->manager);
 
-  if (g_dbus_interface_skeleton_get_object_path (skeleton) != NULL)
-    g_dbus_interface_skeleton_unexport (skeleton);
+  g_cancellable_cancel (self->cancellable);
+  g_object_unref (self->cancellable);
+  self->cancellable = g_cancellable_new ();
+
+  if (self->manager_id != 0)
+    g_dbus_connection_unregister_object (self->connection, self->manager_id);
+  self->manager_id = 0;
+  g_clear_object (&self->authority);
+  g_clear_object (&self->connection);
 }
 
 /**
  * choir_admin_export:
- * @self: an administration
+ * @self: an administration that is not exported
  * @connection: (transfer none): a connection to a message bus
+ * @bus: what kind of bus that is: who may do what depends on it
  * @error: return location: of #GIOErrorEnum when the path is taken
  *
- * Exports the object at %CHOIR_ADMIN_OBJECT_PATH without owning a name.
+ * Exports the objects at %CHOIR_ADMIN_OBJECT_PATH without owning a name.
  *
- * Returns: whether it is there now
+ * Returns: whether they are there now
  */
 gboolean
-choir_admin_export (ChoirAdmin *self, GDBusConnection *connection, GError **error)
+choir_admin_export (ChoirAdmin *self,
+                    GDBusConnection *connection,
+                    ChoirBusChoice bus,
+                    GError **error)
 {
-  return g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->manager), connection,
-                                           CHOIR_ADMIN_OBJECT_PATH, error);
+  self->manager_id = choir_admin_manager_export (self, connection, error);
+  if (self->manager_id == 0)
+    return FALSE;
+
+  self->connection = g_object_ref (connection);
+  self->authority = choir_authority_new (bus);
+
+  return TRUE;
 }

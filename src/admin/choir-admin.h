@@ -20,18 +20,32 @@ G_BEGIN_DECLS
 /**
  * ChoirAdmin:
  *
- * Owns the service's name on a bus and exports the one object behind it, for operators to watch and
+ * Owns the service's name on a bus and exports the objects behind it, for operators to watch and
  * steer the hub with. The service does not need it: without a bus, or when another owns the name,
  * that is logged and clients go on being served. Main context only.
  */
 typedef struct _ChoirAdmin ChoirAdmin;
 
-ChoirAdmin *choir_admin_new (ChoirHub *hub, ChoirCounters *counters);
+/* What of the service is not the hub's */
+typedef struct
+{
+  gboolean (*reload) (gpointer user_data, GError **error);
+  /* Says at once that it drains, and begins to after so many milliseconds */
+  void (*drain) (gpointer user_data, guint64 after_ms);
+} ChoirAdminHost;
+
+ChoirAdmin *choir_admin_new (ChoirHub *hub,
+                             ChoirCounters *counters,
+                             const ChoirAdminHost *host,
+                             gpointer host_data);
 void choir_admin_free (ChoirAdmin *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirAdmin, choir_admin_free)
 
-void choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus);
+void choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus, const char *name);
 void choir_admin_stop (ChoirAdmin *self);
-gboolean choir_admin_export (ChoirAdmin *self, GDBusConnection *connection, GError **error);
+gboolean choir_admin_export (ChoirAdmin *self,
+                             GDBusConnection *connection,
+                             ChoirBusChoice bus,
+                             GError **error);
 
 G_END_DECLS

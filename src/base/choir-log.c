@@ -454,6 +454,17 @@ choir_log_set_level (ChoirLogLevel level)
 }
 
 /**
+ * choir_log_get_level_name:
+ *
+ * Returns: the least urgent level that is written, in the word choir_log_level_parse() takes
+ */
+const char *
+choir_log_get_level_name (void)
+{
+  return level_names[g_atomic_int_get (&current_level)];
+}
+
+/**
  * choir_log_is_enabled:
  * @level: a level
  *

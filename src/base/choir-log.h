@@ -32,6 +32,7 @@ gboolean choir_log_level_parse (const char *text, ChoirLogLevel *out, GError **e
 
 void choir_log_init (ChoirLogFormat format, ChoirLogLevel level);
 void choir_log_set_level (ChoirLogLevel level);
+const char *choir_log_get_level_name (void);
 gboolean choir_log_is_enabled (ChoirLogLevel level);
 
 /* choir_log (CHOIR_LOG_LEVEL_INFO, "connection opened", CHOIR_LOG_USER, user, NULL);

@@ -54,6 +54,8 @@ struct _ChoirDaemon
   GMainLoop *loop;             /* (owned) */
   ChoirTimer status_timer;
   ChoirTimer watchdog_timer;
+  ChoirTimer drain_timer; /* armed: a drain was asked for and has not begun */
+  gint64 drain_due_us;    /* monotonic: when it begins */
   gint64 watchdog_us;
   gboolean stopping;
 };
@@ -67,6 +69,7 @@ choir_daemon_finalize (GObject *object)
 
   choir_timer_disarm (&self->status_timer);
   choir_timer_disarm (&self->watchdog_timer);
+  choir_timer_disarm (&self->drain_timer);
   g_clear_pointer (&self->admin, choir_admin_free);
   g_clear_pointer (&self->listener, choir_listener_free);
   g_clear_pointer (&self->http, choir_http_server_free);
@@ -241,36 +244,6 @@ start_net (ChoirDaemon *self, GError **error)
   return choir_listener_open (self->listener, error);
 }
 
-/**
- * choir_daemon_start:
- * @self: a new daemon
- * @error: return location: %CHOIR_ERROR_CONFIG mostly
- *
- * Opens everything; from now on clients are served whenever the loop runs.
- *
- * Returns: %FALSE if something can't be opened: the daemon is good for nothing then
- */
-gboolean
-choir_daemon_start (ChoirDaemon *self, GError **error)
-{
-  if (!start_hub (self, error) || !load_tasks (self, error) || !start_net (self, error))
-    return FALSE;
-
-  self->admin = choir_admin_new (self->hub, self->counters);
-  choir_admin_start (self->admin, choir_config_get_choice (self->config, "bus", "bus"));
-  self->gateway->ready = TRUE;
-
-  status_cb (&self->status_timer);
-  self->watchdog_us = choir_sd_get_watchdog_us ();
-  if (self->watchdog_us > 0)
-    watchdog_cb (&self->watchdog_timer);
-
-  choir_sd_notify ("READY=1");
-  choir_log (CHOIR_LOG_LEVEL_NOTICE, "ready", NULL);
-
-  return TRUE;
-}
-
 static gboolean
 apply_reload (ChoirDaemon *self, GError **error)
 {
@@ -295,6 +268,95 @@ apply_reload (ChoirDaemon *self, GError **error)
   return TRUE;
 }
 
+/* If it can't be used, what was goes on, and the log says why */
+static gboolean
+reload (ChoirDaemon *self, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  g_autofree char *text = NULL;
+  gboolean done;
+
+  choir_sd_notify ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, choir_clock_monotonic_us ());
+  done = apply_reload (self, &failure);
+  choir_sd_notify ("READY=1");
+
+  if (done)
+    {
+      choir_log (CHOIR_LOG_LEVEL_NOTICE, "configuration reloaded", NULL);
+      return TRUE;
+    }
+
+  text = g_strdup_printf ("configuration not reloaded: %s", failure->message);
+  choir_log (CHOIR_LOG_LEVEL_ERROR, text, NULL);
+  g_propagate_error (error, g_steal_pointer (&failure));
+
+  return FALSE;
+}
+
+static gboolean
+host_reload (gpointer user_data, GError **error)
+{
+  return reload (user_data, error);
+}
+
+static void
+drain_cb (ChoirTimer *timer)
+{
+  ChoirDaemon *self = CHOIR_CONTAINER_OF (timer, ChoirDaemon, drain_timer);
+
+  if (!self->stopping)
+    choir_daemon_stop (self);
+}
+
+static void
+host_drain (gpointer user_data, guint64 after_ms)
+{
+  ChoirDaemon *self = user_data;
+  gint64 after_us = (gint64) after_ms * 1000;
+  gint64 due_us = choir_clock_monotonic_us () + after_us;
+
+  /* a drain that was announced is not put off */
+  if (self->stopping || (self->gateway->leaving && self->drain_due_us <= due_us))
+    return;
+
+  self->gateway->leaving = TRUE;
+  self->drain_due_us = due_us;
+  choir_timer_wheel_arm (self->wheel, &self->drain_timer, after_us, drain_cb);
+}
+
+static const ChoirAdminHost admin_host = { host_reload, host_drain };
+
+/**
+ * choir_daemon_start:
+ * @self: a new daemon
+ * @error: return location: %CHOIR_ERROR_CONFIG mostly
+ *
+ * Opens everything; from now on clients are served whenever the loop runs.
+ *
+ * Returns: %FALSE if something can't be opened: the daemon is good for nothing then
+ */
+gboolean
+choir_daemon_start (ChoirDaemon *self, GError **error)
+{
+  if (!start_hub (self, error) || !load_tasks (self, error) || !start_net (self, error))
+    return FALSE;
+
+  self->admin = choir_admin_new (self->hub, self->counters, &admin_host, self);
+  choir_admin_start (self->admin, choir_config_get_choice (self->config, "bus", "bus"),
+                     CHOIR_ADMIN_BUS_NAME);
+  self->gateway->ready = TRUE;
+
+  status_cb (&self->status_timer);
+  self->watchdog_us = choir_sd_get_watchdog_us ();
+  if (self->watchdog_us > 0)
+    watchdog_cb (&self->watchdog_timer);
+
+  choir_sd_notify ("READY=1");
+  choir_log (CHOIR_LOG_LEVEL_NOTICE, "ready", NULL);
+
+  return TRUE;
+}
+
 /**
  * choir_daemon_reload:
  * @self: a started daemon
@@ -304,20 +366,7 @@ apply_reload (ChoirDaemon *self, GError **error)
 void
 choir_daemon_reload (ChoirDaemon *self)
 {
-  g_autoptr (GError) error = NULL;
-
-  choir_sd_notify ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, choir_clock_monotonic_us ());
-
-  if (apply_reload (self, &error))
-    choir_log (CHOIR_LOG_LEVEL_NOTICE, "configuration reloaded", NULL);
-  else
-    {
-      g_autofree char *text = g_strdup_printf ("configuration not reloaded: %s", error->message);
-
-      choir_log (CHOIR_LOG_LEVEL_ERROR, text, NULL);
-    }
-
-  choir_sd_notify ("READY=1");
+  reload (self, NULL);
 }
 
 static void

@@ -57,7 +57,8 @@ typedef struct
   gboolean compression;
   gboolean cors;
   gboolean playground;
-  gboolean ready; /* whether new clients are taken: set by the daemon */
+  gboolean ready;   /* whether new clients are taken: set by the daemon */
+  gboolean leaving; /* whether a drain is near, and balancers are to send nobody: likewise */
   ChoirTimer sweep_timer;
 } ChoirGateway;
 

@@ -244,7 +244,7 @@ answer_unready (SoupServerMessage *message, const char *reason, const char *deta
 static void
 answer_ready (ChoirGateway *gateway, SoupServerMessage *message)
 {
-  if (choir_hub_is_draining (gateway->hub))
+  if (gateway->leaving || choir_hub_is_draining (gateway->hub))
     answer_unready (message, "draining", "Draining", 5);
   else if (!gateway->ready)
     answer_unready (message, "starting", "Starting", 1);

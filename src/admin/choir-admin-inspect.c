@@ -1,0 +1,43 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-admin-filter.h"
+#include "choir-admin-list.h"
+#include "choir-admin-methods.h"
+#include "choir-admin-private.h"
+
+static void
+perform_get_stats (ChoirAdminCall *call)
+{
+  choir_admin_call_return (
+    call, g_variant_new ("(@a{sv})", choir_counters_to_variant (call->admin->counters)));
+}
+
+static void
+perform_list_connections (ChoirAdminCall *call)
+{
+  g_auto (ChoirAudience) audience = { 0 };
+  g_autoptr (GVariant) dict = NULL;
+  g_autoptr (GError) error = NULL;
+  guint offset, limit;
+
+  g_variant_get (call->parameters, "(@a{sv}uu)", &dict, &offset, &limit);
+
+  if (!choir_admin_filter_parse (&audience, dict, &error))
+    choir_admin_call_fail (call, error);
+  else
+    choir_admin_call_return (
+      call, g_variant_new ("(@aa{sv})",
+                           choir_admin_list_connections (call->hub, &audience, offset, limit)));
+}
+
+const ChoirAdminMethod choir_admin_inspect_methods[] = {
+  { CHOIR_ADMIN_MANAGER, "GetStats", CHOIR_ADMIN_INSPECT, FALSE, perform_get_stats, NULL },
+  { CHOIR_ADMIN_MANAGER, "ListConnections", CHOIR_ADMIN_INSPECT, FALSE, perform_list_connections,
+    NULL },
+};
+
+const guint choir_admin_inspect_n_methods = G_N_ELEMENTS (choir_admin_inspect_methods);

@@ -1,0 +1,22 @@
+/* choir-admin-methods.h: the methods on the bus, a table for each subject
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-admin-call.h"
+
+G_BEGIN_DECLS
+
+extern const ChoirAdminMethod choir_admin_inspect_methods[];
+extern const guint choir_admin_inspect_n_methods;
+extern const ChoirAdminMethod choir_admin_message_methods[];
+extern const guint choir_admin_message_n_methods;
+extern const ChoirAdminMethod choir_admin_service_methods[];
+extern const guint choir_admin_service_n_methods;
+extern const ChoirAdminMethod choir_admin_users_methods[];
+extern const guint choir_admin_users_n_methods;
+
+G_END_DECLS

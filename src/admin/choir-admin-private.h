@@ -1,0 +1,43 @@
+/* choir-admin-private.h: what the files of the administration share
+ *
+ * SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "choir-admin-call.h"
+#include "choir-admin.h"
+#include "choir-authority.h"
+
+G_BEGIN_DECLS
+
+struct _ChoirAdmin
+{
+  ChoirHub *hub;               /* (owned) */
+  ChoirCounters *counters;     /* borrowed */
+  const ChoirAdminHost *host;  /* borrowed */
+  gpointer host_data;          /* of @host */
+  ChoirAuthority *authority;   /* (owned) (nullable): while exported */
+  GCancellable *cancellable;   /* (owned): of calls that wait for leave */
+  GDBusConnection *connection; /* (owned) (nullable): where the objects are exported */
+  gint64 started_us;           /* wall */
+  guint manager_id;            /* its registration; 0: not exported */
+  guint owner_id;              /* 0: not started */
+  ChoirBusChoice bus;          /* where that is */
+  guint n_pending;             /* calls that wait for leave */
+  gboolean draining;           /* that was asked for on the bus */
+};
+
+/* Calls under way hold it; whoever owns it calls choir_admin_free(). Main context only */
+ChoirAdmin *choir_admin_ref (ChoirAdmin *self);
+void choir_admin_unref (ChoirAdmin *self);
+
+typedef ChoirAdmin ChoirAdminRef;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirAdminRef, choir_admin_unref)
+
+/* choir-admin-manager.c */
+guint choir_admin_manager_export (ChoirAdmin *self, GDBusConnection *connection, GError **error);
+GVariant *choir_admin_manager_get (ChoirAdmin *self, const char *property);
+
+G_END_DECLS
