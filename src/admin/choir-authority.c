@@ -6,13 +6,21 @@
 
 #include "choir-authority.h"
 
+#include "choir-clock.h"
 #include "choir-log.h"
 #include "choir-names.h"
+#include "choir-rate-limit.h"
+
+#ifdef HAVE_POLKIT
+#include "choir-asker.h"
+#endif
 
 #include <unistd.h>
 
 /* The bus daemon answers from its own memory */
 #define ANSWER_TIMEOUT_MS 5000
+/* Lines a stranger can have logged */
+#define REFUSALS_LOGGED "10/10s;100/10m"
 
 struct _ChoirAuthority
 {
@@ -21,6 +29,14 @@ struct _ChoirAuthority
   ChoirBusChoice bus;
   guint n_checks;
   GHashTable *callers; /* (owned) (element-type utf8 guint): unique name to checks under way */
+
+  ChoirRateRule *refusal_rule; /* (owned) */
+  ChoirRateMeter refusals;
+  guint n_unlogged; /* refusals since the last one that was */
+
+#ifdef HAVE_POLKIT
+  ChoirAsker *asker; /* (owned) */
+#endif
 };
 
 G_DEFINE_FINAL_TYPE (ChoirAuthority, choir_authority, G_TYPE_OBJECT)
@@ -31,6 +47,8 @@ typedef struct
   GDBusMethodInvocation *invocation; /* (owned) */
   ChoirAdminAction action;
   char *target; /* (owned) (nullable) */
+  guint32 uid;  /* once it is known */
+  char uid_text[12];
 } Check;
 
 static const char *const action_ids[] = {
@@ -85,41 +103,129 @@ check_free (gpointer data)
   g_free (check);
 }
 
-static gboolean
-count_caller (ChoirAuthority *self, const char *sender)
-{
-  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->callers, sender));
+/* Counters by name, in a table that holds no zero */
 
-  if (n >= CHOIR_AUTHORITY_CALLER_MAX || self->n_checks >= CHOIR_AUTHORITY_CHECKS_MAX)
+static gboolean
+count_up (GHashTable *table, const char *name, guint max)
+{
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (table, name));
+
+  if (n >= max)
     return FALSE;
 
-  self->n_checks++;
-  g_hash_table_insert (self->callers, g_strdup (sender), GUINT_TO_POINTER (n + 1));
+  g_hash_table_insert (table, g_strdup (name), GUINT_TO_POINTER (n + 1));
 
   return TRUE;
 }
 
 static void
-discount_caller (ChoirAuthority *self, const char *sender)
+count_down (GHashTable *table, const char *name)
 {
-  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->callers, sender));
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (table, name));
 
-  self->n_checks--;
   if (n > 1)
-    g_hash_table_insert (self->callers, g_strdup (sender), GUINT_TO_POINTER (n - 1));
+    g_hash_table_insert (table, g_strdup (name), GUINT_TO_POINTER (n - 1));
   else
-    g_hash_table_remove (self->callers, sender);
+    g_hash_table_remove (table, name);
+}
+
+/* The caller's leave is decided on: nothing is under way for it any more */
+static void
+check_end (ChoirAuthority *self, Check *check)
+{
+  self->n_checks--;
+  count_down (self->callers, g_dbus_method_invocation_get_sender (check->invocation));
 }
 
 static void
-log_refusal (const Check *check, guint32 uid)
+log_refusal (ChoirAuthority *self, const Check *check)
 {
-  g_autofree char *uid_text = g_strdup_printf ("%u", uid);
+  gint64 now_us = choir_clock_monotonic_us ();
+  g_autofree char *unlogged = NULL;
+
+  if (choir_rate_meter_take (&self->refusals, self->refusal_rule, now_us) > 0)
+    {
+      self->n_unlogged++;
+      return;
+    }
+
+  if (self->n_unlogged > 0)
+    unlogged = g_strdup_printf ("%u", self->n_unlogged);
+  self->n_unlogged = 0;
 
   choir_log (CHOIR_LOG_LEVEL_NOTICE, "Administration refused to a stranger", CHOIR_LOG_CALLER,
              g_dbus_method_invocation_get_sender (check->invocation), CHOIR_LOG_CALLER_UID,
-             uid_text, CHOIR_LOG_METHOD,
-             g_dbus_method_invocation_get_method_name (check->invocation), NULL);
+             check->uid_text, CHOIR_LOG_METHOD,
+             g_dbus_method_invocation_get_method_name (check->invocation), CHOIR_LOG_ACTION,
+             action_ids[check->action], CHOIR_LOG_UNLOGGED, unlogged, NULL);
+}
+
+/* @error: (transfer full) */
+static void
+refuse (GTask *task, GError *error)
+{
+  ChoirAuthority *self = g_task_get_source_object (task);
+  Check *check = g_task_get_task_data (task);
+
+  check_end (self, check);
+  if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED))
+    log_refusal (self, check);
+  g_task_return_error (task, error);
+}
+
+static void
+deny (GTask *task, const char *text)
+{
+  refuse (task, g_error_new_literal (G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED, text));
+}
+
+static void
+allow (GTask *task)
+{
+  const Check *check = g_task_get_task_data (task);
+
+  check_end (g_task_get_source_object (task), g_task_get_task_data (task));
+  g_task_return_int (task, check->uid);
+}
+
+#ifdef HAVE_POLKIT
+static void
+asked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (choir_asker_ask_finish (CHOIR_ASKER (object), result, &error))
+    allow (task);
+  else
+    refuse (task, g_steal_pointer (&error));
+}
+#endif
+
+static void
+judge (ChoirAuthority *self, GTask *task)
+{
+  const Check *check = g_task_get_task_data (task);
+
+  if (check->uid == 0 || (self->bus == CHOIR_BUS_SESSION && check->uid == geteuid ()))
+    {
+      allow (task);
+      return;
+    }
+
+  if (self->bus == CHOIR_BUS_SESSION)
+    {
+      deny (task, "Only root and the service's own user may do this");
+      return;
+    }
+
+#ifdef HAVE_POLKIT
+  choir_asker_ask_async (self->asker, check->invocation, check->uid, action_ids[check->action],
+                         check->target, g_task_get_cancellable (task), asked_cb,
+                         g_object_ref (task));
+#else
+  deny (task, "Only root may do this");
+#endif
 }
 
 static void
@@ -127,33 +233,22 @@ got_uid_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   ChoirAuthority *self = g_task_get_source_object (task);
-  const Check *check = g_task_get_task_data (task);
+  Check *check = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) answer = NULL;
-  guint32 uid;
-
-  discount_caller (self, g_dbus_method_invocation_get_sender (check->invocation));
 
   answer = g_dbus_connection_call_finish (G_DBUS_CONNECTION (object), result, &error);
   if (answer == NULL)
     {
+      check_end (self, check);
       g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
                                "Could not find out who is calling");
       return;
     }
 
-  g_variant_get (answer, "(u)", &uid);
-  if (uid != 0 && (self->bus != CHOIR_BUS_SESSION || uid != geteuid ()))
-    {
-      log_refusal (check, uid);
-      g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
-                               self->bus == CHOIR_BUS_SESSION
-                                 ? "Only root and the service's own user may do this"
-                                 : "Only root may do this");
-      return;
-    }
-
-  g_task_return_int (task, uid);
+  g_variant_get (answer, "(u)", &check->uid);
+  g_snprintf (check->uid_text, sizeof check->uid_text, "%u", check->uid);
+  judge (self, task);
 }
 
 /**
@@ -167,7 +262,7 @@ got_uid_cb (GObject *object, GAsyncResult *result, gpointer user_data)
  * @user_data: for @callback
  *
  * Finds out whether the caller may have @action done. A person is asked only if the message allows
- * it.
+ * it, and for five minutes at most.
  */
 void
 choir_authority_check_async (ChoirAuthority *self,
@@ -178,30 +273,42 @@ choir_authority_check_async (ChoirAuthority *self,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = NULL;
   const char *sender = g_dbus_method_invocation_get_sender (invocation);
-  Check *check = g_new0 (Check, 1);
+  Check *check;
 
   g_return_if_fail (action < CHOIR_N_ADMIN_ACTIONS);
 
+  check = g_new0 (Check, 1);
   check->invocation = g_object_ref (invocation);
   check->action = action;
   check->target = g_strdup (target);
+
+  task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, choir_authority_check_async);
   g_task_set_task_data (task, check, check_free);
 
   if (sender == NULL)
-    g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
-                             "Only calls over a message bus are taken");
-  else if (!count_caller (self, sender))
-    g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
-                             "Too many calls are waiting");
-  else
-    g_dbus_connection_call (g_dbus_method_invocation_get_connection (invocation),
-                            "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                            "GetConnectionUnixUser", g_variant_new ("(s)", sender),
-                            G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NO_AUTO_START,
-                            ANSWER_TIMEOUT_MS, cancellable, got_uid_cb, g_steal_pointer (&task));
+    {
+      g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
+                               "Only calls over a message bus are taken");
+      return;
+    }
+
+  if (self->n_checks >= CHOIR_AUTHORITY_CHECKS_MAX ||
+      !count_up (self->callers, sender, CHOIR_AUTHORITY_CALLER_MAX))
+    {
+      g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
+                               "Too many calls are waiting");
+      return;
+    }
+
+  self->n_checks++;
+  g_dbus_connection_call (g_dbus_method_invocation_get_connection (invocation),
+                          "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                          "GetConnectionUnixUser", g_variant_new ("(s)", sender),
+                          G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NO_AUTO_START,
+                          ANSWER_TIMEOUT_MS, cancellable, got_uid_cb, g_steal_pointer (&task));
 }
 
 /**
@@ -242,7 +349,12 @@ choir_authority_finalize (GObject *object)
 {
   ChoirAuthority *self = CHOIR_AUTHORITY (object);
 
+#ifdef HAVE_POLKIT
+  g_clear_object (&self->asker);
+#endif
   g_hash_table_unref (self->callers);
+  choir_rate_meter_clear (&self->refusals);
+  choir_rate_rule_unref (self->refusal_rule);
 
   G_OBJECT_CLASS (choir_authority_parent_class)->finalize (object);
 }
@@ -257,6 +369,10 @@ static void
 choir_authority_init (ChoirAuthority *self)
 {
   self->callers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->refusal_rule = choir_rate_rule_parse (REFUSALS_LOGGED, NULL);
+#ifdef HAVE_POLKIT
+  self->asker = choir_asker_new ();
+#endif
 }
 
 /**

@@ -44,8 +44,9 @@ typedef enum
  * machine, it is root alone.
  *
  * Nothing is remembered between calls, so there is nothing that could go stale, and nothing blocks:
- * checks under way are counted, by caller too, and the loop goes on while a person types a
- * password. Main context only.
+ * the loop goes on while a person types a password. A check ends when its caller leaves the bus.
+ * Checks under way are limited, for each connection to the bus and each user too. Main context
+ * only.
  */
 #define CHOIR_TYPE_AUTHORITY (choir_authority_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirAuthority, choir_authority, CHOIR, AUTHORITY, GObject)
