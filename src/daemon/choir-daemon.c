@@ -31,6 +31,10 @@
 /* After the drain: until the last close frames are through */
 #define FLUSH_US (2 * G_USEC_PER_SEC)
 
+/* While it drains, it asks for so much more time, so often. What comes after the drain takes less */
+#define STOP_EXTEND_US (30 * G_USEC_PER_SEC)
+#define STOP_EXTEND_EVERY_US (2 * G_USEC_PER_SEC)
+
 /* After the last connection: until what changed lately has its snapshots */
 #define STORE_CLOSE_US (5 * G_USEC_PER_SEC)
 
@@ -54,6 +58,7 @@ struct _ChoirDaemon
   GMainLoop *loop;             /* (owned) */
   ChoirTimer status_timer;
   ChoirTimer watchdog_timer;
+  ChoirTimer extend_timer;
   ChoirTimer drain_timer; /* armed: a drain was asked for and has not begun */
   gint64 drain_due_us;    /* monotonic: when it begins */
   gint64 watchdog_us;
@@ -69,6 +74,7 @@ choir_daemon_finalize (GObject *object)
 
   choir_timer_disarm (&self->status_timer);
   choir_timer_disarm (&self->watchdog_timer);
+  choir_timer_disarm (&self->extend_timer);
   choir_timer_disarm (&self->drain_timer);
   g_clear_pointer (&self->admin, choir_admin_free);
   g_clear_pointer (&self->listener, choir_listener_free);
@@ -369,6 +375,16 @@ choir_daemon_reload (ChoirDaemon *self)
   reload (self, NULL);
 }
 
+/* However long clients are given: a loop that still turns is not to be killed */
+static void
+extend_cb (ChoirTimer *timer)
+{
+  ChoirDaemon *self = CHOIR_CONTAINER_OF (timer, ChoirDaemon, extend_timer);
+
+  choir_sd_notify ("EXTEND_TIMEOUT_USEC=%" G_GINT64_FORMAT, (gint64) STOP_EXTEND_US);
+  choir_timer_wheel_arm (self->wheel, timer, STOP_EXTEND_EVERY_US, extend_cb);
+}
+
 static void
 drained_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -390,8 +406,6 @@ drained_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 choir_daemon_stop (ChoirDaemon *self)
 {
-  gint64 drain_us = choir_config_get_duration_us (self->config, "server", "drain-timeout");
-
   if (self->stopping)
     {
       g_main_loop_quit (self->loop);
@@ -400,7 +414,8 @@ choir_daemon_stop (ChoirDaemon *self)
 
   self->stopping = TRUE;
   choir_log (CHOIR_LOG_LEVEL_NOTICE, "stopping", NULL);
-  choir_sd_notify ("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" G_GINT64_FORMAT, drain_us + FLUSH_US * 2);
+  choir_sd_notify ("STOPPING=1");
+  extend_cb (&self->extend_timer);
   choir_hub_drain_async (self->hub, NULL, drained_cb, self);
 }
 

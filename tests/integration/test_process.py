@@ -347,6 +347,17 @@ def test_notify(start):
     assert daemon.wait_exit() == 0
 
 
+def test_more_time_while_draining(start):
+    daemon = start({'server.drain-timeout': '600s'}, notify=True)
+    client = hang_on(daemon)
+    daemon.wait_notify('STOPPING=1')
+    for _ in range(3):
+        daemon.wait_notify('EXTEND_TIMEOUT_USEC=30000000')
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    client.close()
+
+
 def test_no_watchdog_for_others(start):
     daemon = start(notify=True, env={'WATCHDOG_USEC': '1000', 'WATCHDOG_PID': '1'})
     daemon.wait_notify('READY=1')
