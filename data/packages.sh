@@ -10,7 +10,7 @@ PACKAGES_BUILD='gcc libc6-dev meson ninja-build pkg-config gettext libglib2.0-de
 PACKAGES_RUN='dbus-daemon systemd python3 python3-websockets'
 PACKAGES_TEST='clang llvm libclang-rt-14-dev libjansson-dev python3-jwt python3-cryptography python3-autobahn python3-pytest
   python3-cbor2 python3-jsonschema python3-yaml openssl curl nginx valgrind glib-networking ca-certificates
-  chromium python3-prometheus-client'
+  chromium python3-prometheus-client bash-completion zsh docbook-xsl xsltproc man-db haproxy prometheus gjs python3-gi'
 PACKAGES_CI='clang-format clang-tidy cppcheck shellcheck libxml2-utils'
 
 # Runs its arguments as root
@@ -46,7 +46,7 @@ ensure_packages () {
   package_log=$(mktemp)
   # shellcheck disable=SC2086 # a list of words
   if ! { as_root apt-get -q update &&
-         as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install \
+         as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy -o DPkg::Lock::Timeout=300 --no-install-recommends install \
            $missing; } >"$package_log" 2>&1; then
     tail -n 20 "$package_log" >&2
     rm -f "$package_log"
