@@ -508,14 +508,17 @@ append_histogram (GString *out, ChoirCounterFamily *family, const Cell *cell)
 }
 
 static void
-append_family (GString *out, ChoirCounterFamily *family)
+append_family (GString *out, ChoirCounterFamily *family, ChoirCountersFormat format)
 {
   static const char *const kinds[] = { "counter", "gauge", "histogram" };
+  const gboolean old = format == CHOIR_COUNTERS_PROMETHEUS;
+  const char *suffix = family->kind == CHOIR_COUNTER ? "_total" : "";
 
-  g_string_append_printf (out, "# TYPE %s %s\n", family->name, kinds[family->kind]);
-  if (family->unit != NULL)
+  g_string_append_printf (out, "# TYPE %s%s %s\n", family->name, old ? suffix : "",
+                          kinds[family->kind]);
+  if (family->unit != NULL && !old)
     g_string_append_printf (out, "# UNIT %s %s\n", family->name, family->unit);
-  g_string_append_printf (out, "# HELP %s ", family->name);
+  g_string_append_printf (out, "# HELP %s%s ", family->name, old ? suffix : "");
   append_escaped (out, family->help);
   g_string_append_c (out, '\n');
 
@@ -527,25 +530,26 @@ append_family (GString *out, ChoirCounterFamily *family)
         append_histogram (out, family, cell);
       else
         {
-          append_name (out, family, family->kind == CHOIR_COUNTER ? "_total" : "", cell);
+          append_name (out, family, suffix, cell);
           g_string_append_printf (out, "%" G_GINT64_FORMAT "\n", cell->value);
         }
     }
 }
 
 /**
- * choir_counters_write_openmetrics:
+ * choir_counters_write_text:
  * @self: counters
- * @out: where to append the text of OpenMetrics 1.0 (application/openmetrics-text), "# EOF"
- * included
+ * @format: which of the two; in the older one a counter's family is called as its samples are
+ * @out: where to append the whole text
  */
 void
-choir_counters_write_openmetrics (ChoirCounters *self, GString *out)
+choir_counters_write_text (ChoirCounters *self, ChoirCountersFormat format, GString *out)
 {
   for (guint i = 0; i < self->families->len; i++)
-    append_family (out, g_ptr_array_index (self->families, i));
+    append_family (out, g_ptr_array_index (self->families, i), format);
 
-  g_string_append (out, "# EOF\n");
+  if (format == CHOIR_COUNTERS_OPENMETRICS)
+    g_string_append (out, "# EOF\n");
 }
 
 static void

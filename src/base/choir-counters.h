@@ -25,6 +25,12 @@ typedef enum
   CHOIR_HISTOGRAM,
 } ChoirCounterKind;
 
+typedef enum
+{
+  CHOIR_COUNTERS_OPENMETRICS, /* OpenMetrics 1.0, application/openmetrics-text */
+  CHOIR_COUNTERS_PROMETHEUS,  /* what came before it, text/plain; version=0.0.4 */
+} ChoirCountersFormat;
+
 ChoirCounters *choir_counters_new (void);
 void choir_counters_free (ChoirCounters *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirCounters, choir_counters_free)
@@ -59,8 +65,7 @@ guint64 choir_histogram_get_count (const ChoirHistogram *self);
 double choir_histogram_get_sum (const ChoirHistogram *self);
 double choir_histogram_get_quantile (const ChoirHistogram *self, double q);
 
-/* OpenMetrics 1.0 text, ends with "# EOF\n" */
-void choir_counters_write_openmetrics (ChoirCounters *self, GString *out);
+void choir_counters_write_text (ChoirCounters *self, ChoirCountersFormat format, GString *out);
 /* a{sv}: key name or name{label="value"}; counters and gauges "x", histograms "(td)" count and sum;
  * floating */
 GVariant *choir_counters_to_variant (ChoirCounters *self);

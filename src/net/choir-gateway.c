@@ -133,6 +133,7 @@ static gboolean
 configure_policies (ChoirGateway *self, GError **error)
 {
   ChoirEnvironment environment = choir_config_get_choice (self->config, "origin", "environment");
+  const guint max_connections = choir_config_get_uint (self->config, "server", "max-connections");
   g_auto (GStrv) patterns = collect_origins (self->config, environment);
   g_autoptr (ChoirRateRule) rate = NULL;
   ChoirOriginPolicy *origins;
@@ -170,9 +171,12 @@ configure_policies (ChoirGateway *self, GError **error)
   self->origins = origins;
   self->forwarded = forwarded;
   choir_admission_configure (
-    self->admission,
-    choir_config_get_uint (self->config, "server", "max-connections") + REFUSALS_RESERVE,
+    self->admission, max_connections + REFUSALS_RESERVE,
     choir_config_get_uint (self->config, "server", "max-connections-per-address"), rate);
+  *choir_counter_family_get_cell (
+    choir_counters_add (self->counters, CHOIR_GAUGE, "choir_connections_limit", NULL,
+                        "Most connections at a time", NULL),
+    NULL) = max_connections;
 
   return TRUE;
 }

@@ -7,6 +7,7 @@
 #include "choir-http-private.h"
 
 #include "choir-clock.h"
+#include "choir-http-negotiate.h"
 #include "choir-net-resources.h"
 #include "choir-payload.h"
 #include "choir-session.h"
@@ -254,16 +255,26 @@ answer_ready (ChoirGateway *gateway, SoupServerMessage *message)
     choir_http_answer_json (message, 200, g_string_new ("{\"status\":\"ready\"}"));
 }
 
+/* Who names neither gets OpenMetrics */
 static void
 answer_metrics (ChoirGateway *gateway, SoupServerMessage *message)
 {
+  const char *accept =
+    soup_message_headers_get_list (soup_server_message_get_request_headers (message), "Accept");
+  gboolean old =
+    choir_http_choose_media (accept, CHOIR_HTTP_METRICS | CHOIR_HTTP_TEXT) == CHOIR_HTTP_TEXT;
   GString *body = g_string_new (NULL);
 
-  choir_counters_write_openmetrics (gateway->counters, body);
+  choir_counters_write_text (gateway->counters,
+                             old ? CHOIR_COUNTERS_PROMETHEUS : CHOIR_COUNTERS_OPENMETRICS, body);
+  soup_message_headers_append (soup_server_message_get_response_headers (message), "Vary",
+                               "Accept");
   soup_server_message_set_status (message, 200, NULL);
-  soup_server_message_set_response (message,
-                                    "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                                    SOUP_MEMORY_TAKE, body->str, body->len);
+  soup_server_message_set_response (
+    message,
+    old ? "text/plain; version=0.0.4; charset=utf-8"
+        : "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    SOUP_MEMORY_TAKE, body->str, body->len);
   g_string_free (body, FALSE);
 }
 

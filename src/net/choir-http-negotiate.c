@@ -22,6 +22,7 @@ typedef struct
 
 static const MediaName names[] = {
   { CHOIR_HTTP_JSON, "application", "json" },
+  { CHOIR_HTTP_METRICS, "application", "openmetrics-text" },
   { CHOIR_HTTP_TEXT, "text", "plain" },
 };
 
@@ -132,7 +133,7 @@ weigh (ChoirSlice accept, const MediaName *name, int *weight)
  * @offered: what there is
  *
  * Of two that are equally welcome, the one that is named more exactly is given, so that
- * `text/plain, *` gets text; else JSON.
+ * `text/plain, *` gets text; else JSON or OpenMetrics.
  *
  * Returns: one of @offered, or none if the client wants none of them
  */

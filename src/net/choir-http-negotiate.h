@@ -13,8 +13,9 @@ G_BEGIN_DECLS
 typedef enum
 {
   CHOIR_HTTP_NO_MEDIA = 0,
-  CHOIR_HTTP_JSON = 1 << 0, /* application/json */
-  CHOIR_HTTP_TEXT = 1 << 1, /* text/plain; charset=utf-8 */
+  CHOIR_HTTP_JSON = 1 << 0,    /* application/json */
+  CHOIR_HTTP_TEXT = 1 << 1,    /* text/plain; charset=utf-8 */
+  CHOIR_HTTP_METRICS = 1 << 2, /* application/openmetrics-text */
 } ChoirHttpMedia;
 
 ChoirHttpMedia choir_http_choose_media (const char *accept, ChoirHttpMedia offered);

@@ -31,7 +31,7 @@ test_openmetrics (void)
   choir_histogram_record_n (histogram, 2, 2);
   choir_histogram_record (histogram, 99);
 
-  choir_counters_write_openmetrics (counters, out);
+  choir_counters_write_text (counters, CHOIR_COUNTERS_OPENMETRICS, out);
   g_assert_cmpstr (out->str, ==,
                    "# TYPE messages counter\n"
                    "# HELP messages Messages.\n"
@@ -49,6 +49,15 @@ test_openmetrics (void)
                    "# HELP open Open.\n"
                    "open -2\n"
                    "# EOF\n");
+
+  g_string_truncate (out, 0);
+  choir_counters_write_text (counters, CHOIR_COUNTERS_PROMETHEUS, out);
+  g_assert_true (g_str_has_prefix (out->str, "# TYPE messages_total counter\n"
+                                             "# HELP messages_total Messages.\n"
+                                             "messages_total{type="));
+  g_assert_nonnull (strstr (out->str, "\n# TYPE latency_seconds histogram\n"
+                                      "# HELP latency_seconds A "));
+  g_assert_true (g_str_has_suffix (out->str, "\n# HELP open Open.\nopen -2\n"));
 }
 
 static void
@@ -95,7 +104,7 @@ test_bounded (void)
 
   g_assert_cmpint (*other, ==, CHOIR_COUNTERS_CELLS_MAX + 1);
   g_assert_true (other == choir_counters_get_cell (counters, "x", "other"));
-  choir_counters_write_openmetrics (counters, out);
+  choir_counters_write_text (counters, CHOIR_COUNTERS_OPENMETRICS, out);
   for (const char *at = out->str; (at = strstr (at, "x_total{")) != NULL; at++)
     n_lines++;
   g_assert_cmpuint (n_lines, ==, CHOIR_COUNTERS_CELLS_MAX);

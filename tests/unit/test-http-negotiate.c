@@ -58,6 +58,22 @@ test_accept (void)
     }
 }
 
+/* As Prometheus asks, and those before it */
+static void
+test_metrics (void)
+{
+  const ChoirHttpMedia offered = CHOIR_HTTP_METRICS | CHOIR_HTTP_TEXT;
+
+  g_assert_cmpint (choir_http_choose_media (NULL, offered), ==, CHOIR_HTTP_METRICS);
+  g_assert_cmpint (choir_http_choose_media ("application/openmetrics-text;version=1.0.0,"
+                                            "application/openmetrics-text;version=0.0.1;q=0.75,"
+                                            "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                                            offered),
+                   ==, CHOIR_HTTP_METRICS);
+  g_assert_cmpint (choir_http_choose_media ("text/plain;version=0.0.4;q=1,*/*;q=0.1", offered), ==,
+                   CHOIR_HTTP_TEXT);
+}
+
 static void
 test_content_type (void)
 {
@@ -158,6 +174,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/http-negotiate/accept", test_accept);
+  g_test_add_func ("/http-negotiate/metrics", test_metrics);
   g_test_add_func ("/http-negotiate/content-type", test_content_type);
   g_test_add_func ("/http-negotiate/etags", test_etags);
   g_test_add_func ("/http-negotiate/any-text", test_any_text);

@@ -26,7 +26,7 @@ test_types (void)
   /* what clients invent makes no new label */
   *choir_stats_for_type (stats, "invented")->sent += 2;
 
-  choir_counters_write_openmetrics (counters, text);
+  choir_counters_write_text (counters, CHOIR_COUNTERS_OPENMETRICS, text);
   g_assert_nonnull (
     strstr (text->str, "websocket_messages_total{type=\"note\",direction=\"in\"} 3\n"));
   g_assert_nonnull (
@@ -60,7 +60,7 @@ test_names (void)
   ChoirStats *stats = choir_stats_new (counters);
   g_autoptr (GString) text = g_string_new (NULL);
 
-  choir_counters_write_openmetrics (counters, text);
+  choir_counters_write_text (counters, CHOIR_COUNTERS_OPENMETRICS, text);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     if (strstr (text->str, names[i]) == NULL)
       g_error ("%s is not in %s", names[i], text->str);
