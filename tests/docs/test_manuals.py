@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: Copyright © the Choir contributors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The manual pages: that they can be read without complaints, and say what the programs say of themselves."""
+
+import os
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from choir_test import DEADLINE
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ['CHOIR_BUILD_DIR'])
+PAGES = {
+    'choird.8': 'real-time WebSocket service',
+    'choirctl.1': 'watch and steer the Choir WebSocket service',
+    'choir.conf.5': 'settings of the Choir WebSocket service',
+    'choir-dbus.7': 'the D-Bus interface of the Choir WebSocket service',
+}
+CHOIRD = BUILD / 'src' / 'daemon' / 'choird'
+CHOIRCTL = BUILD / 'src' / 'ctl' / 'choirctl'
+
+
+def run(*command, **env):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE,
+                          env={**os.environ, 'LC_ALL': 'C.UTF-8', **env}, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def page(name):
+    return BUILD / 'docs' / 'man' / name
+
+
+def read(name):
+    """As a terminal shows it, but wide, and without what makes letters bold."""
+    text = run('man', '--no-hyphenation', '--no-justification', '-P', 'cat', '-l', page(name), MANWIDTH='240').stdout
+    return re.sub('.\b', '', text)
+
+
+def section(text, title):
+    """What stands under a heading, up to the next of its kind."""
+    match = re.search(rf'^( *){re.escape(title)}\n(.*?)(?=^\1\S|\Z)', text, re.MULTILINE | re.DOTALL)
+    assert match, f'there is no section {title}'
+    return match[2]
+
+
+def options_of_page(text):
+    """The options that are described: what begins a paragraph of terms."""
+    terms = re.findall(r'^ *((?:-{1,2}[a-zA-Z][\w-]*(?:=\S+)?(?:, )?)+)$', text, re.MULTILINE)
+    return {word.partition('=')[0] for term in terms for word in term.split(', ')}
+
+
+def options_of_help(text):
+    """`-h, --help` and `--set=SECTION.KEY=VALUE` at the beginning of lines."""
+    found = set()
+    for short, long_ in re.findall(r'^  (?:(-\w), )?(--[\w-]+)', text, re.MULTILINE):
+        found |= {word for word in (short, long_) if word}
+    return found
+
+
+def help_of(*command):
+    return run(*command, '--help').stdout
+
+
+# All of them
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_man_does_not_complain(name):
+    for width in '80', '200':
+        done = run('man', '--warnings', '-E', 'UTF-8', '-l', '-Tutf8', '-Z', page(name), MANWIDTH=width)
+        assert done.stdout and done.stderr == ''
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_troff_does_not_complain(name):
+    """Not even about what man leaves out: with all warnings, for paper."""
+    done = run('groff', '-man', '-ww', '-K', 'utf8', '-Tutf8', page(name))
+    assert done.stdout and done.stderr == ''
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_whatis(name):
+    title = name.rpartition('.')[0]
+    assert run('lexgrog', page(name)).stdout == f'{page(name)}: "{title} - {PAGES[name]}"\n'
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_nothing_is_left_open(name):
+    text = read(name)
+    assert not re.search(r'FIXME|\[see|@\w+@|&\w+;', text)
+    for title in 'NAME', 'SYNOPSIS', 'DESCRIPTION', 'SEE ALSO':
+        assert section(text, title).strip()
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_own_pages_that_are_referred_to_are_there(name):
+    for title, number in re.findall(r'\b(choir[\w.-]*)\((\d)\)', read(name)):
+        assert f'{title}.{number}' in PAGES
+
+
+def test_headings_say_the_version():
+    version = run(CHOIRD, '--version').stdout.split()[1]
+    for name in PAGES:
+        assert f'"Choir {version}"' in page(name).read_text()
+
+
+# choird(8)
+
+
+def test_options_of_choird():
+    assert options_of_page(section(read('choird.8'), 'OPTIONS')) == options_of_help(help_of(CHOIRD))
+
+
+def test_commands_of_choird():
+    commands = re.findall(r'^  choird (\w+) ', help_of(CHOIRD), re.MULTILINE)
+    text = section(read('choird.8'), 'COMMANDS')
+    assert re.findall(r'^   choird (\w+)$', text, re.MULTILINE) == ['token', 'user', 'backup'] == commands
+    for command in commands:
+        # those two are described once for all
+        described = options_of_page(section(text, f'choird {command}')) | {'--config', '--set', '-h', '--help'}
+        assert described == options_of_help(help_of(CHOIRD, command)), command
+
+
+# choir.conf(5)
+
+
+def dump():
+    """[(group, key, value)] of every setting, with nothing configured."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(('CHOIR_', 'WEBSOCKET_')) and name != 'ENVIRONMENT'}
+    done = subprocess.run([CHOIRD, '--config', '/dev/null', '--dump-config'], capture_output=True, text=True, timeout=DEADLINE,
+                          env=env, check=True)
+    rows = []
+    for line in done.stdout.splitlines():
+        name, _, value = line.rpartition('  # ')[0].partition('=')
+        group, _, key = name.rpartition('.')
+        rows.append((group, key, value.strip()))
+    return rows
+
+
+def test_every_setting_and_its_default():
+    text = section(read('choir.conf.5'), 'SETTINGS')
+    rows = dump()
+    assert len(rows) > 150
+    groups = {group for group, _, _ in rows}
+    sections = {group for group in groups if ' ' not in group} | {'dialect NAME'}
+    assert set(re.findall(r'^   \[(.*)\]$', text, re.MULTILINE)) == sections
+    for group, key, value in rows:
+        if ' ' in group:
+            continue
+        described = re.search(rf'^       {re.escape(key)}=\n(.*?)(?=^ {{7}}\S|\Z)', section(text, f'[{group}]'), re.MULTILINE | re.DOTALL)
+        assert described, f'{group}.{key}'
+        words = ' '.join(described[1].split())
+        assert f'Default: {value}.' in words.replace('; ', ';') if value else 'Default: empty.' in words, (group, key, words)
+    described = {(name, key) for name in sections for key in re.findall(r'^ {7}([\w-]+)=$', section(text, f'[{name}]'), re.MULTILINE)}
+    wanted = {('dialect NAME' if group.startswith('dialect ') else group, key) for group, key, _ in rows
+              if ' ' not in group or group.startswith('dialect ')}
+    assert described == wanted
+
+
+def test_every_instance():
+    """What a built-in instance has otherwise than its section is shown."""
+    text = section(read('choir.conf.5'), 'SETTINGS')
+    rows = dump()
+    general = {(group, key): value for group, key, value in rows}
+    for group, key, value in rows:
+        if group.startswith('namespace ') and value != general['namespace', key]:
+            block = re.search(rf'^ *\[{group}\]\n((?: *[\w-]+=.*\n)+)', section(text, '[namespace]'), re.MULTILINE)
+            assert block and re.search(rf'^ *{key}={re.escape(value)}$', block[1], re.MULTILINE), (group, key, value)
+
+
+# choirctl(1)
+
+
+def verbs_of_help():
+    text = help_of(CHOIRCTL)
+    summary = text[text.index('Verbs'):text.index('Help Options')]
+    return re.findall(r'^  ([a-z-]+)  ', summary, re.MULTILINE)
+
+
+def verb_sections():
+    """{verb: what the page says of it}"""
+    text = section(read('choirctl.1'), 'VERBS')
+    parts = re.split(r'^ {7}([a-z][a-z-]*)( .*)?$', text, flags=re.MULTILINE)
+    return dict(zip(parts[1::3], parts[3::3]))
+
+
+def test_verbs_of_choirctl():
+    verbs = verbs_of_help()
+    assert len(verbs) == len(set(verbs)) > 20
+    assert sorted(verb_sections()) == sorted(verbs)
+
+
+def test_options_of_choirctl():
+    assert options_of_page(section(read('choirctl.1'), 'OPTIONS')) == options_of_help(help_of(CHOIRCTL))
+
+
+def test_options_of_each_verb():
+    general = options_of_help(help_of(CHOIRCTL))
+    for verb, text in verb_sections().items():
+        own = options_of_help(help_of(CHOIRCTL, verb)) - general
+        assert options_of_page(text) == own, verb
+
+
+def test_statuses_of_choirctl():
+    header = (ROOT / 'src' / 'ctl' / 'choir-ctl-error.h').read_text()
+    statuses = re.findall(r'CHOIR_CTL_[A-Z_]+ = (\d+),', header)
+    described = re.findall(r'^ {7}(\d+)$', section(read('choirctl.1'), 'EXIT STATUS'), re.MULTILINE)
+    assert described == statuses != []
+
+
+# choir-dbus(7)
+
+
+def test_every_member_of_the_interface():
+    text = read('choir-dbus.7')
+    for interface in ElementTree.parse(ROOT / 'data' / 'org.choir.Choir1.xml').getroot():
+        name = interface.get('name')
+        part = section(text, f'INTERFACE {name.rpartition(".")[2].upper()}')
+        assert f'{name}: ' in part
+        for member in interface:
+            arguments = [f'{arg.get("type")} {arg.get("name")}' for arg in member.findall('arg')]
+            if member.tag == 'property':
+                assert re.search(rf'^ {{7}}{member.get("name")} \({member.get("type")}, [a-z ]+\)$', part, re.MULTILINE)
+                continue
+            line = re.search(rf'^ {{7}}{member.get("name")} \(.*$', part, re.MULTILINE)
+            assert line, member.get('name')
+            assert re.findall(r'[^\s(,]+ \w+(?=[,)])', line[0].replace('→', ',')) == arguments, line[0]
+            for arg in member.findall('arg'):
+                assert re.search(rf'^ {{11}}{arg.get("name")}$', part, re.MULTILINE), arg.get('name')
