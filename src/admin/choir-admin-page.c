@@ -50,6 +50,9 @@ compare_entries (gconstpointer a, gconstpointer b)
 {
   const ChoirAdminPageEntry *first = a, *second = b;
 
+  if (first->weight > second->weight || first->weight < second->weight)
+    return first->weight > second->weight ? -1 : 1;
+
   return strcmp (first->name, second->name);
 }
 
@@ -74,11 +77,26 @@ keep_first (ChoirAdminPage *self)
 void
 choir_admin_page_offer (ChoirAdminPage *self, const char *name, gpointer item)
 {
-  ChoirAdminPageEntry entry = { name, item };
+  choir_admin_page_offer_weighted (self, name, item, 0);
+}
 
-  if (self->bounded &&
-      strcmp (name, g_array_index (self->entries, ChoirAdminPageEntry, self->n_wanted - 1).name) >
-        0)
+/**
+ * choir_admin_page_offer_weighted:
+ * @self: a page
+ * @name: as for choir_admin_page_offer()
+ * @item: the thing
+ * @weight: the more, the further to the front
+ */
+void
+choir_admin_page_offer_weighted (ChoirAdminPage *self,
+                                 const char *name,
+                                 gpointer item,
+                                 double weight)
+{
+  const ChoirAdminPageEntry entry = { name, item, weight };
+
+  if (self->bounded && compare_entries (&entry, &g_array_index (self->entries, ChoirAdminPageEntry,
+                                                                self->n_wanted - 1)) > 0)
     return;
 
   g_array_append_val (self->entries, entry);

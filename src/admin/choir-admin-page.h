@@ -1,4 +1,4 @@
-/* choir-admin-page.h: a part of a list, in the order of names
+/* choir-admin-page.h: a part of a list, in the order of weights or names
  *
  * SPDX-FileCopyrightText: Copyright © the Choir contributors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -16,18 +16,20 @@ G_BEGIN_DECLS
 
 guint choir_admin_page_get_limit (guint limit);
 
-/* Both borrowed */
+/* Name and item are borrowed */
 typedef struct
 {
   const char *name;
   gpointer item;
+  double weight;
 } ChoirAdminPageEntry;
 
 /**
  * ChoirAdminPage:
  *
- * Picks those of many things that are on one page of a list sorted by name, without sorting all of
- * them: what stands behind the page is dropped as it comes. On the stack.
+ * Picks those of many things that are on one page of a list sorted by weight, the heaviest first,
+ * and among those of one weight by name, without sorting all of them: what stands behind the page
+ * is dropped as it comes. On the stack.
  */
 typedef struct
 {
@@ -40,6 +42,10 @@ typedef struct
 void choir_admin_page_init (ChoirAdminPage *self, guint offset, guint limit);
 void choir_admin_page_clear (ChoirAdminPage *self);
 void choir_admin_page_offer (ChoirAdminPage *self, const char *name, gpointer item);
+void choir_admin_page_offer_weighted (ChoirAdminPage *self,
+                                      const char *name,
+                                      gpointer item,
+                                      double weight);
 const ChoirAdminPageEntry *choir_admin_page_end (ChoirAdminPage *self, guint *n_entries);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ChoirAdminPage, choir_admin_page_clear)
 
