@@ -32,6 +32,7 @@ static const char *const names[] = {
   [CHOIR_ERROR_CONFIG] = NAME ("Config"),
   [CHOIR_ERROR_TOKEN_MISSING] = NAME ("TokenMissing"),
   [CHOIR_ERROR_TOKEN_EXPIRED] = NAME ("TokenExpired"),
+  [CHOIR_ERROR_BLOCKED] = NAME ("Blocked"),
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == CHOIR_N_ERRORS);

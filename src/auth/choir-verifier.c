@@ -37,6 +37,8 @@ struct _ChoirVerifier
 
   ChoirVerifierRules *rules;   /* (owned) */
   ChoirTokenCache *remembered; /* (owned) */
+  ChoirVerifierJudge judge;    /* (nullable) */
+  gpointer judge_data;
   guint n_pending;
 };
 
@@ -54,6 +56,16 @@ job_free (gpointer data)
   g_free (self);
 }
 
+/* Takes @claims away again if the judge is against them */
+static ChoirVerifyResult
+judge (ChoirVerifier *self, ChoirClaims **claims, GError **error)
+{
+  if (choir_verifier_check (self, *claims, error))
+    return CHOIR_VERIFY_OK;
+  g_clear_pointer (claims, choir_claims_unref);
+  return CHOIR_VERIFY_FAILED;
+}
+
 static ChoirVerifyResult
 recall (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **error)
 {
@@ -68,7 +80,7 @@ recall (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **e
       return CHOIR_VERIFY_FAILED;
     }
   *claims = choir_claims_ref (known);
-  return CHOIR_VERIFY_OK;
+  return judge (self, claims, error);
 }
 
 static void
@@ -125,6 +137,36 @@ choir_verifier_configure (ChoirVerifier *self, ChoirKeySet *keys, const ChoirVer
 }
 
 /**
+ * choir_verifier_set_judge:
+ * @judge: (nullable): asked on the main thread, each time that a token has been found good or is
+ * recalled; it may still be against it
+ * @user_data: for @judge
+ *
+ * What makes a token bad besides itself is not for this layer to know.
+ */
+void
+choir_verifier_set_judge (ChoirVerifier *self, ChoirVerifierJudge judge, gpointer user_data)
+{
+  self->judge = judge;
+  self->judge_data = user_data;
+}
+
+/**
+ * choir_verifier_check:
+ * @claims: of a token verified before
+ * @error: return location: what the judge says
+ *
+ * For whoever has waited for something since: the judge may have changed its mind.
+ *
+ * Returns: whether the bearer is welcome
+ */
+gboolean
+choir_verifier_check (ChoirVerifier *self, const ChoirClaims *claims, GError **error)
+{
+  return self->judge == NULL || self->judge (claims, self->judge_data, error);
+}
+
+/**
  * choir_verifier_try:
  * @token: what the client sent, of any length
  * @claims: (out) (transfer full): set with %CHOIR_VERIFY_OK
@@ -132,7 +174,8 @@ choir_verifier_configure (ChoirVerifier *self, ChoirKeySet *keys, const ChoirVer
  * HMAC tokens are checked each time, which costs little more than recalling them would. The words
  * of an error begin with "Token expired" or "Invalid token".
  *
- * Returns: the outcome; %CHOIR_VERIFY_FAILED with %CHOIR_ERROR_AUTH or %CHOIR_ERROR_TOKEN_EXPIRED
+ * Returns: the outcome; %CHOIR_VERIFY_FAILED with %CHOIR_ERROR_AUTH, %CHOIR_ERROR_TOKEN_EXPIRED or
+ * what the judge says
  */
 ChoirVerifyResult
 choir_verifier_try (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **error)
@@ -148,7 +191,7 @@ choir_verifier_try (ChoirVerifier *self, const char *token, ChoirClaims **claims
   if (!choir_algorithm_is_symmetric (key->algorithm))
     return recall (self, token, claims, error);
   *claims = choir_verifier_rules_verify (self->rules, &parsed, choir_clock_wall_us (), error);
-  return *claims != NULL ? CHOIR_VERIFY_OK : CHOIR_VERIFY_FAILED;
+  return *claims != NULL ? judge (self, claims, error) : CHOIR_VERIFY_FAILED;
 }
 
 static void
@@ -193,6 +236,11 @@ on_job_done (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   choir_token_cache_add (self->remembered, job->token, claims);
+  if (!choir_verifier_check (self, claims, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
   g_task_return_pointer (task, g_steal_pointer (&claims), (GDestroyNotify) choir_claims_unref);
 }
 

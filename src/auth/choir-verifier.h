@@ -30,6 +30,14 @@ void choir_verifier_configure (ChoirVerifier *self,
                                ChoirKeySet *keys,
                                const ChoirVerifierPolicy *policy);
 
+/* @claims: of a token that is good. Returns: %FALSE with a CHOIR_ERROR if its bearer is refused all
+ * the same */
+typedef gboolean (*ChoirVerifierJudge) (const ChoirClaims *claims,
+                                        gpointer user_data,
+                                        GError **error);
+void choir_verifier_set_judge (ChoirVerifier *self, ChoirVerifierJudge judge, gpointer user_data);
+gboolean choir_verifier_check (ChoirVerifier *self, const ChoirClaims *claims, GError **error);
+
 typedef enum
 {
   CHOIR_VERIFY_OK,
@@ -37,9 +45,9 @@ typedef enum
   CHOIR_VERIFY_LATER, /* an asymmetric key: call choir_verifier_verify_async() */
 } ChoirVerifyResult;
 
-/* At once: remembered tokens and HMAC. @error: CHOIR_ERROR_TOKEN_EXPIRED or CHOIR_ERROR_AUTH; the
- * message says why in words fit for the client ("Token expired", "Invalid token": never which check
- * of the signature) */
+/* At once: remembered tokens and HMAC. @error: CHOIR_ERROR_TOKEN_EXPIRED, CHOIR_ERROR_AUTH or what
+ * the judge says; the message says why in words fit for the client ("Token expired", "Invalid
+ * token": never which check of the signature) */
 ChoirVerifyResult
 choir_verifier_try (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **error);
 /* On a worker thread; remembers the answer */

@@ -58,6 +58,8 @@ static const ErrorRow rows[] = {
     "Send a token: Authorization: Bearer, the query parameter token, or a first message of type auth." },
   [CHOIR_ERROR_TOKEN_EXPIRED] = { "AUTH_ERROR", 401, FALSE,
     "The token has expired. Get a new one and connect with it." },
+  [CHOIR_ERROR_BLOCKED] = { "PERMISSION_DENIED", 403, FALSE,
+    "An administrator has blocked this user. Do not come back before that has been lifted." },
 };
 /* clang-format on */
 

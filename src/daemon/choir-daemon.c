@@ -206,6 +206,20 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   *(GAsyncResult **) user_data = g_object_ref (result);
 }
 
+/* Before anybody can come in it is known who may not */
+static gboolean
+load_blocklist (ChoirDaemon *self, GError **error)
+{
+  ChoirBlocklist *blocklist = choir_hub_get_blocklist (self->hub);
+  g_autoptr (GAsyncResult) result = NULL;
+
+  choir_blocklist_load_async (blocklist, self->store, NULL, loaded_cb, &result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return choir_blocklist_load_finish (blocklist, result, error);
+}
+
 /* Before anybody can ask for a task, those that were left are there */
 static gboolean
 load_tasks (ChoirDaemon *self, GError **error)
@@ -344,7 +358,8 @@ static const ChoirAdminHost admin_host = { host_reload, host_drain };
 gboolean
 choir_daemon_start (ChoirDaemon *self, GError **error)
 {
-  if (!start_hub (self, error) || !load_tasks (self, error) || !start_net (self, error))
+  if (!start_hub (self, error) || !load_blocklist (self, error) || !load_tasks (self, error) ||
+      !start_net (self, error))
     return FALSE;
 
   self->admin = choir_admin_new (self->hub, self->counters, &admin_host, self);

@@ -23,6 +23,7 @@ struct _ChoirHub
   ChoirTimerWheel *wheel;          /* borrowed */
   ChoirTurn *turn;                 /* (owned) */
   ChoirStats *stats;               /* (owned) */
+  ChoirBlocklist *blocklist;       /* (owned) */
   ChoirBroadcaster *broadcaster;   /* (owned) */
   ChoirRouter *router;             /* (owned) */
   ChoirNamespaceTable *namespaces; /* (owned) */
@@ -64,6 +65,8 @@ gboolean choir_hub_keeps_log (ChoirHub *self, const char *name, const ChoirNames
 void choir_hub_drain_check (ChoirHub *self);
 void choir_hub_start_sweeping (ChoirHub *self);
 void choir_hub_end_waiting (ChoirHub *self);
+void choir_hub_make_blocklist (ChoirHub *self);
+void choir_hub_drop_blocklist (ChoirHub *self);
 
 /* To be asked before anything is made ready for a report */
 static inline gboolean

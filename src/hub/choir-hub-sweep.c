@@ -92,6 +92,7 @@ sweep_cb (ChoirTimer *timer)
 
   sweep_channels (self, now_us);
   sweep_users (self, now_us);
+  choir_blocklist_sweep (self->blocklist);
   choir_timer_wheel_arm (self->wheel, &self->sweep_timer, SWEEP_US, sweep_cb);
 }
 

@@ -68,6 +68,8 @@ choir_hub_finalize (GObject *object)
   g_clear_pointer (&self->logs, choir_log_keeper_free);
   g_clear_pointer (&self->keys, choir_idempotency_free);
   g_hash_table_unref (self->users);
+  if (self->blocklist != NULL)
+    choir_hub_drop_blocklist (self);
   g_clear_pointer (&self->router, choir_router_free);
   g_clear_pointer (&self->stats, choir_stats_free);
   g_clear_pointer (&self->namespaces, choir_namespace_table_free);
@@ -168,6 +170,7 @@ choir_hub_new (ChoirConfig *config,
   self->directory = directory != NULL ? g_object_ref (directory) : NULL;
   self->wheel = wheel;
   self->stats = choir_stats_new (counters);
+  choir_hub_make_blocklist (self);
   self->waiting.sessions = self->stats->waiting;
   self->waiting.bytes = self->stats->waiting_bytes;
   self->router = choir_router_new (self->stats);
@@ -226,6 +229,7 @@ choir_hub_configure (ChoirHub *self, GError **error)
   choir_namespace_table_configure (self->namespaces, self->config);
   move_channels (self);
   choir_task_table_configure (self->tasks, self->config);
+  choir_blocklist_configure (self->blocklist, self->settings.keep_revoked_us);
   if (self->documents != NULL)
     choir_document_table_configure (self->documents, self->config);
   choir_broadcaster_set_compression_threshold (

@@ -8,6 +8,7 @@
 
 #include <gio/gio.h>
 
+#include "choir-blocklist.h"
 #include "choir-broadcaster.h"
 #include "choir-channel.h"
 #include "choir-config.h"
@@ -57,6 +58,7 @@ ChoirTurn *choir_hub_get_turn (ChoirHub *self);
 ChoirVerifier *choir_hub_get_verifier (ChoirHub *self);
 ChoirDirectory *choir_hub_get_directory (ChoirHub *self);
 ChoirChat *choir_hub_get_chat (ChoirHub *self);
+ChoirBlocklist *choir_hub_get_blocklist (ChoirHub *self);
 ChoirStore *choir_hub_get_store (ChoirHub *self);             /* (nullable) */
 ChoirDocumentTable *choir_hub_get_documents (ChoirHub *self); /* (nullable): without a store */
 ChoirTaskTable *choir_hub_get_tasks (ChoirHub *self);

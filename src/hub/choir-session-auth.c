@@ -188,7 +188,9 @@ fail (Verification *self, const GError *error)
   else
     choir_session_send_error (session, &request, error);
 
-  choir_session_close (session, table->auth_close_code, error->message);
+  choir_session_close (
+    session, error->code == CHOIR_ERROR_BLOCKED ? CHOIR_CLOSE_KICKED : table->auth_close_code,
+    error->message);
 }
 
 static void
@@ -335,7 +337,9 @@ checked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (Verification) self = user_data;
   g_autoptr (GError) error = NULL;
 
-  choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error);
+  if (choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error) &&
+      !(self->session->flags & CHOIR_SESSION_CLOSING))
+    choir_verifier_check (choir_hub_get_verifier (self->session->hub), self->claims, &error);
   finish (self, error);
 }
 

@@ -280,6 +280,24 @@ resume (ChoirSession *self, ChoirClaims *claims)
   return TRUE;
 }
 
+/* Something may have been said against the token since the handshake was decided. FALSE: the
+ * session has been closed */
+static gboolean
+is_welcome (ChoirSession *self, ChoirClaims *claims)
+{
+  const ChoirDialectTable *table = choir_dialect_get_table (self->dialect);
+  g_autoptr (GError) error = NULL;
+
+  if (choir_verifier_check (choir_hub_get_verifier (self->hub), claims, &error))
+    return TRUE;
+
+  choir_session_close (
+    self, error->code == CHOIR_ERROR_BLOCKED ? CHOIR_CLOSE_KICKED : table->auth_close_code,
+    error->message);
+
+  return FALSE;
+}
+
 /**
  * choir_session_start:
  * @self: a new session
@@ -302,7 +320,7 @@ choir_session_start (ChoirSession *self)
       g_autoptr (ChoirClaims) claims = g_steal_pointer (&self->claims);
       g_autoptr (GError) error = NULL;
 
-      if (resume (self, claims))
+      if (!is_welcome (self, claims) || resume (self, claims))
         return;
 
       if (!choir_session_accept_claims (self, claims, &error))

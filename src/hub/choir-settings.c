@@ -114,6 +114,7 @@ choir_settings_read (ChoirSettings *self, ChoirConfig *config, GError **error)
   self->require_auth = choir_config_get_boolean (config, "auth", "require-auth");
   self->auth_timeout_us = choir_config_get_duration_us (config, "auth", "auth-timeout");
   self->leeway_us = choir_config_get_duration_us (config, "auth", "leeway");
+  self->keep_revoked_us = choir_config_get_duration_us (config, "auth", "keep-revoked");
   self->drain_us = choir_config_get_duration_us (config, "server", "drain-timeout");
   self->member_idle_us = choir_config_get_duration_us (config, "document", "idle-after");
   self->batch_size = choir_config_get_uint (config, "protocol", "batch-size");

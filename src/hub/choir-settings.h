@@ -60,6 +60,7 @@ typedef struct
   gboolean require_auth;
   gint64 auth_timeout_us;
   gint64 leeway_us;
+  gint64 keep_revoked_us; /* 0: for good */
   gint64 drain_us;
   gint64 resume_window_us; /* 0: a session ends with its connection */
   gint64 member_idle_us;   /* 0: nobody is ever inactive */

@@ -172,6 +172,23 @@ init_connections (ChoirStats *self)
 }
 
 static gint64 *
+refusals (ChoirStats *self, const char *reason)
+{
+  return labelled (self, CHOIR_COUNTER, "choir_tokens_refused",
+                   "Good tokens that were refused, by what for", "reason", reason);
+}
+
+static void
+init_bans (ChoirStats *self)
+{
+  self->blocked_users = simple (self, CHOIR_GAUGE, "choir_blocked_users", "Users who are blocked");
+  self->revoked_tokens =
+    simple (self, CHOIR_GAUGE, "choir_revoked_tokens", "Tokens that are revoked");
+  self->refused_blocked = refusals (self, "blocked");
+  self->refused_revoked = refusals (self, "revoked");
+}
+
+static gint64 *
 waits (ChoirStats *self, const char *reason)
 {
   return labelled (self, CHOIR_COUNTER, "choir_waits_ended",
@@ -308,6 +325,7 @@ choir_stats_new (ChoirCounters *counters)
   self->types = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->other = type_stats_new (self, "other");
   init_connections (self);
+  init_bans (self);
   init_waiting (self);
   init_channels (self);
   init_documents (self);

@@ -49,6 +49,10 @@ typedef struct
   gint64 *slow_consumers;
   gint64 *evictions;
   gint64 *reconnects;
+  gint64 *blocked_users;
+  gint64 *revoked_tokens;
+  gint64 *refused_blocked;
+  gint64 *refused_revoked;
   gint64 *waiting;
   gint64 *waiting_bytes;
   gint64 *waits_expired;

@@ -176,6 +176,8 @@ refuse_token (ChoirHttpRequest *self, const GError *error)
                                "Tokens can't be checked at the moment");
   else if (g_error_matches (error, CHOIR_ERROR, CHOIR_ERROR_TOKEN_EXPIRED))
     choir_http_request_refuse (self, 401, CHOIR_ERROR_TOKEN_EXPIRED, "Token expired");
+  else if (g_error_matches (error, CHOIR_ERROR, CHOIR_ERROR_BLOCKED))
+    choir_http_request_refuse (self, 403, CHOIR_ERROR_BLOCKED, "%s", error->message);
   else
     choir_http_request_refuse (self, 401, CHOIR_ERROR_AUTH, "Invalid token");
 }
@@ -185,7 +187,9 @@ checked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (ChoirHttpRequest) self = user_data;
   g_autoptr (GError) error = NULL;
-  gboolean known = choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error);
+  gboolean known =
+    choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error) &&
+    choir_verifier_check (choir_hub_get_verifier (self->gateway->hub), self->claims, &error);
 
   if (choir_http_request_is_gone (self))
     return;
@@ -228,6 +232,27 @@ verified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     check_user (self);
   else
     refuse_token (self, error);
+}
+
+/**
+ * choir_http_request_is_welcome:
+ * @self: a request that was admitted a while ago, and is not answered
+ *
+ * Returns: %FALSE if its user has been blocked, or its token revoked, since then: it has been
+ * refused
+ */
+gboolean
+choir_http_request_is_welcome (ChoirHttpRequest *self)
+{
+  ChoirVerifier *verifier = choir_hub_get_verifier (self->gateway->hub);
+  g_autoptr (GError) error = NULL;
+
+  if (choir_verifier_check (verifier, self->claims, &error))
+    return TRUE;
+
+  refuse_token (self, error);
+
+  return FALSE;
 }
 
 /**

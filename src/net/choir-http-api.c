@@ -280,7 +280,8 @@ choir_http_api_run (SoupServerMessage *message)
 
   held = choir_http_request_ref (request);
   request->flags |= CHOIR_HTTP_REQUEST_READ;
-  request->route->handle (request);
+  if (choir_http_request_is_welcome (request))
+    request->route->handle (request);
   if (!choir_http_request_is_gone (request))
     choir_http_request_pause (request);
 }

@@ -104,6 +104,7 @@ const ChoirHttpRoute *choir_http_route_get (guint i);
 
 /* choir-http-admit.c */
 void choir_http_request_authenticate (ChoirHttpRequest *self);
+gboolean choir_http_request_is_welcome (ChoirHttpRequest *self);
 
 /* choir-http-api.c */
 ChoirHttpServer *choir_http_api_get_server (ChoirHttpApi *self);

@@ -7,6 +7,7 @@
 #include "choir-http-tasks.h"
 
 #include "choir-http-members.h"
+#include "choir-http-private.h"
 #include "choir-http-wait.h"
 #include "choir-payload.h"
 
@@ -134,6 +135,10 @@ answer (Pull *self)
       choir_http_request_drop (request);
       return;
     }
+
+  /* what it was given goes to somebody else */
+  if (!choir_http_request_is_welcome (request))
+    return;
 
   body = g_string_new ("{\"tasks\":[");
   g_string_append_len (body, self->tasks->str, (gssize) self->tasks->len);

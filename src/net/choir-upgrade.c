@@ -45,6 +45,23 @@ refuse_token (ChoirUpgrade *self, ChoirError problem, const char *detail)
                         detail);
 }
 
+/* Browsers don't show a status: in our own protocol a close code tells them to stay away, as in
+ * contracts whose clients read such codes. An event stream stays away for a status, too */
+static void
+refuse_blocked (ChoirUpgrade *self, const char *detail)
+{
+  const ChoirDialectTable *table = choir_dialect_get_table (self->dialect);
+
+  if (table->auth_style == CHOIR_REFUSE_BEFORE_UPGRADE || self->is_stream)
+    {
+      choir_upgrade_refuse (self, 403, CHOIR_ERROR_BLOCKED, detail);
+      return;
+    }
+
+  choir_upgrade_refuse (self, 101, CHOIR_ERROR_BLOCKED, detail);
+  self->close_code = CHOIR_CLOSE_KICKED;
+}
+
 static void
 refuse_full (ChoirUpgrade *self, const char *detail)
 {
@@ -67,6 +84,8 @@ refuse_error (ChoirUpgrade *self, const GError *error)
     refuse_full (self, "Tokens can't be checked at the moment");
   else if (error->code == CHOIR_ERROR_TOKEN_EXPIRED)
     refuse_token (self, error->code, "Token expired");
+  else if (error->code == CHOIR_ERROR_BLOCKED)
+    refuse_blocked (self, error->message);
   else
     refuse_token (self, CHOIR_ERROR_AUTH, "Invalid token");
 }
@@ -505,7 +524,9 @@ checked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   Decision *decision = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
-  if (choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error))
+  if (choir_directory_check_finish (CHOIR_DIRECTORY (source), result, &error) &&
+      choir_verifier_check (choir_hub_get_verifier (decision->gateway->hub),
+                            decision->upgrade->claims, &error))
     conclude (decision->upgrade, decision->gateway);
   else
     refuse_error (decision->upgrade, error);

@@ -199,6 +199,31 @@ published_cb (const ChoirPublished *published, const GError *error, gpointer use
   *n_recipients = published->n_recipients;
 }
 
+static void
+banned_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  guint n_closed = 0;
+
+  choir_blocklist_ban_finish (CHOIR_BLOCKLIST (source), result, &n_closed, &error);
+  g_assert_no_error (error);
+  *(gint *) user_data = (gint) n_closed;
+}
+
+guint
+fake_hub_ban (FakeHub *self, ChoirBanKind kind, const char *name)
+{
+  const ChoirBan ban = { .name = name, .reason = "a secret of ours" };
+  gint n_closed = -1;
+
+  choir_blocklist_ban_async (choir_hub_get_blocklist (self->hub), kind, &ban, NULL, banned_cb,
+                             &n_closed);
+  while (n_closed < 0)
+    g_main_context_iteration (NULL, TRUE);
+
+  return (guint) n_closed;
+}
+
 /* As a back end would; returns the recipients */
 guint
 fake_hub_publish (FakeHub *self, const char *channel, const char *type, const char *payload)

@@ -45,6 +45,8 @@ char *fake_hub_mint (FakeHub *self, const char *user_id, const char *more_claims
 gint64 fake_hub_count (FakeHub *self, const char *name, const char *label);
 ChoirDocument *fake_hub_find_document (FakeHub *self, const char *id);
 guint fake_hub_count_open (FakeHub *self);
+/* For good; returns how many connections were closed */
+guint fake_hub_ban (FakeHub *self, ChoirBanKind kind, const char *name);
 guint fake_hub_publish (FakeHub *self, const char *channel, const char *type, const char *payload);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FakeHub, fake_hub_free)
 

@@ -351,6 +351,39 @@ test_rate (Fixture *self, gconstpointer data)
   }
 }
 
+/* 403 in place of 401: another token would not help; and 401 where it would. What is under way when
+ * it happens is refused as well */
+static void
+test_blocked (Fixture *self, gconstpointer data)
+{
+  g_autofree char *revoked =
+    fake_hub_mint (self->hub, "other", "\"roles\":[\"service\"],\"jti\":\"t1\"");
+  GString *head = make_request ("PUT", NOTES, self->token, TEXT);
+  g_autoptr (Call) call = NULL;
+
+  g_string_append (head, "Content-Length: 2\r\n\r\nx");
+  call = call_new (self, head);
+  while (choir_http_server_get_n_requests (self->http) == 0)
+    call_turn (call);
+
+  fake_hub_ban (self->hub, CHOIR_BAN_TOKEN, "t1");
+  fake_hub_ban (self->hub, CHOIR_BAN_USER, "backend");
+  g_string_append_c (call->out, 'y');
+  call_wait (call);
+  {
+    g_auto (Answer) late = read_answer (call);
+    g_auto (Answer) blocked = ask (self, "GET", NOTES, NULL, NULL);
+    g_auto (Answer) emulated = ask (self, "POST", "/emulation?session_id=x", JSON, "{}");
+    g_auto (Answer) other = ask_as (self, revoked, "GET", NOTES, NULL, NULL);
+
+    expect_problem (&late, 403, "PERMISSION_DENIED");
+    expect_problem (&blocked, 403, "PERMISSION_DENIED");
+    expect_member (&blocked, "detail", "Blocked by an administrator");
+    expect_problem (&emulated, 403, "PERMISSION_DENIED");
+    expect_problem (&other, 401, "AUTH_ERROR");
+  }
+}
+
 static void
 test_not_ready (Fixture *self, gconstpointer data)
 {
@@ -385,6 +418,7 @@ main (int argc, char **argv)
   ADD ("cors", NULL, test_cors);
   ADD ("full", "[api]\nmax-requests=2\n", test_full);
   ADD ("rate", "api=2/1s\n", test_rate);
+  ADD ("blocked", NULL, test_blocked);
   ADD ("not-ready", NULL, test_not_ready);
 
   return g_test_run ();

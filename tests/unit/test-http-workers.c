@@ -102,6 +102,27 @@ test_wait (Tasks *self, gconstpointer data)
   expect_state (self, other, "queued");
 }
 
+/* Whoever is blocked while he waits gets nothing; somebody else does */
+static void
+test_wait_blocked (Tasks *self, gconstpointer data)
+{
+  g_autoptr (Call) call = wait_for_tasks (self, "{\"kinds\":[\"count\"]}");
+  g_autofree char *id = NULL;
+
+  fake_hub_ban (self->base.hub, CHOIR_BAN_USER, "w1");
+  id = want (self, "count");
+  call_wait (call);
+  {
+    g_auto (Answer) answer = read_answer (call);
+    g_auto (Answer) other = { 0 };
+
+    expect_problem (&answer, 403, "PERMISSION_DENIED");
+    expect_state (self, id, "queued");
+    other = say (self, self->base.token, PULL, "{\"kinds\":[\"count\"]}");
+    expect_member (&other, "tasks.0.task_id", id);
+  }
+}
+
 static void
 test_wait_in_vain (Tasks *self, gconstpointer data)
 {
@@ -513,6 +534,7 @@ main (int argc, char **argv)
   ADD ("pull-invalid", "", test_pull_invalid);
   ADD ("roles", "", test_roles);
   ADD ("wait", "", test_wait);
+  ADD ("wait-blocked", "", test_wait_blocked);
   ADD ("wait-in-vain", "", test_wait_in_vain);
   ADD ("gone-while-waiting", "", test_gone_while_waiting);
   ADD ("gone-when-given", "", test_gone_when_given);

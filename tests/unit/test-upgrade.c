@@ -259,6 +259,43 @@ test_tokens (Fixture *self, gconstpointer data)
   run_rows (self, rows, G_N_ELEMENTS (rows));
 }
 
+/* Whoever is blocked is told so in words that his client can't take for a bad token */
+static void
+test_blocked (Fixture *self, gconstpointer data)
+{
+  static const char text[] = "Blocked by an administrator";
+  static const Row blocked[] = {
+    { "/ws", "token=%T", NULL, NULL, 101, 4002, CHOIR, NULL, text },
+    { "/ws", "token=%T&dialect=choir-cbor", NULL, NULL, 101, 4002, CBOR, NULL, text },
+    { "/ws", "token=%A&dialect=netra", NULL, NULL, 101, 4002, NETRA, NULL, text },
+    { "/ws", "token=%T&dialect=netra-spec", NULL, NULL, 403, 0, SPEC, NULL, text },
+    { "/ws/document/1", "token=%T", NULL, NULL, 101, 4002, JDDB, "document:1", text },
+    { "/ws", "token=%T&dialect=reviewpoint", NULL, NULL, 403, 0, REVIEW, NULL, text },
+    { "/ws/chat/1", "token=%T", NULL, NULL, 101, 4002, TRIP, "chat:1", text },
+    { "/sse", "token=%T", NULL, NULL, 403, 0, CHOIR, NULL, text },
+    { "/sse", "token=%A&dialect=netra", NULL, NULL, 403, 0, NETRA, NULL, text },
+    { "/ws", "token=%E", NULL, NULL, 401, 0, CHOIR, NULL, "Token expired" },
+  };
+  static const Row revoked[] = {
+    { "/ws", "token=%T", NULL, NULL, 401, 0, CHOIR, NULL, "Invalid token" },
+    { "/ws", "token=%T&dialect=netra", NULL, NULL, 101, 4000, NETRA, NULL,
+      "Authentication failed" },
+    { "/sse", "token=%T", NULL, NULL, 401, 0, CHOIR, NULL, "Invalid token" },
+    { "/ws", "token=%A&dialect=netra-spec", NULL, NULL, 101, 0, SPEC, NULL, NULL },
+  };
+  Fixture other = { 0 };
+
+  fake_hub_ban (self->hub, CHOIR_BAN_USER, "alice");
+  run_rows (self, blocked, G_N_ELEMENTS (blocked));
+
+  set_up (&other, NULL);
+  g_free (other.token);
+  other.token = fake_hub_mint (other.hub, "alice", "\"jti\":\"t1\"");
+  fake_hub_ban (other.hub, CHOIR_BAN_TOKEN, "t1");
+  run_rows (&other, revoked, G_N_ELEMENTS (revoked));
+  tear_down (&other, NULL);
+}
+
 static void
 test_guests (Fixture *self, gconstpointer data)
 {
@@ -460,6 +497,7 @@ main (int argc, char **argv)
   ADD ("streams", NULL, test_streams);
   ADD ("last-event", NULL, test_last_event);
   ADD ("tokens", NULL, test_tokens);
+  ADD ("blocked", NULL, test_blocked);
   ADD ("guests", "[auth]\nrequire-auth=no\n", test_guests);
   ADD ("origin", NULL, test_origin);
   ADD ("extras", NULL, test_extras);

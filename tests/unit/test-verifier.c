@@ -406,6 +406,52 @@ test_expiry_of_remembered (void)
   choir_clock_freeze (0, NOW_S * G_USEC_PER_SEC);
 }
 
+static gboolean
+judge_cb (const ChoirClaims *claims, gpointer user_data, GError **error)
+{
+  const gboolean *against = user_data;
+
+  g_assert_cmpstr (choir_claims_get_user_id (claims), ==, "user-1");
+  if (!*against)
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_BLOCKED, "Blocked");
+
+  return FALSE;
+}
+
+/* A good token is refused however it is looked at, remembered or not, and as soon as the judge says
+ * so; one that is bad is not shown to the judge */
+static void
+test_judge (void)
+{
+  static const char *const specs[] = { "ES256:a:p256.pub", "HS256:main:secret" };
+  static const jwt_alg_t algorithms[] = { JWT_ALG_ES256, JWT_ALG_HS256 };
+  static const char *const keys[] = { "p256", NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (specs); i++)
+    {
+      g_autoptr (ChoirVerifier) verifier = make_verifier (specs[i], NULL, NULL);
+      g_autofree char *token = issue (algorithms[i], keys[i], NULL, CLAIMS);
+      gboolean against = TRUE;
+      g_autoptr (GError) error = NULL;
+
+      choir_verifier_set_judge (verifier, judge_cb, &against);
+      g_assert_null (verify (verifier, token, &error));
+      g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_BLOCKED);
+      assert_refused (verifier, "x.y.z", "Invalid token");
+      g_clear_error (&error);
+
+      against = FALSE;
+      assert_accepted (verifier, token);
+      against = TRUE;
+      g_assert_null (verify (verifier, token, &error));
+      g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_BLOCKED);
+      choir_verifier_set_judge (verifier, NULL, NULL);
+      assert_accepted (verifier, token);
+    }
+}
+
 static void
 test_cache (void)
 {
@@ -585,6 +631,7 @@ main (int argc, char **argv)
   g_test_add_func ("/verifier/parties", test_parties);
   g_test_add_func ("/verifier/subjects", test_subjects);
   g_test_add_func ("/verifier/expiry-of-remembered", test_expiry_of_remembered);
+  g_test_add_func ("/verifier/judge", test_judge);
   g_test_add_func ("/verifier/cache", test_cache);
   g_test_add_func ("/verifier/configure", test_configure);
   g_test_add_func ("/verifier/parallel", test_parallel);
