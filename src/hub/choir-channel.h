@@ -66,7 +66,8 @@ typedef struct
   ChoirOutbox *outbox; /* borrowed from the session's link */
   ChoirSession *session;
   ChoirChannel *channel;
-  guint32 index; /* in the channel's array */
+  guint32 index;  /* in the channel's array */
+  guint8 granted; /* an administrator wanted it: the token need not allow it */
 } ChoirSubscription;
 
 struct _ChoirChannel

@@ -253,18 +253,19 @@ handle_close (ChoirSession *session, const ChoirEnvelope *message)
 /**
  * choir_handlers_document_lost:
  * @session: a session
- * @channel: of a document it had open, and may no longer read
+ * @channel: of a document it had open, and has not any more
+ * @reason: why
  *
  * Tells it.
  */
 void
-choir_handlers_document_lost (ChoirSession *session, const char *channel)
+choir_handlers_document_lost (ChoirSession *session, const char *channel, const char *reason)
 {
   g_autoptr (GString) payload = g_string_new (NULL);
 
   choir_payload_open (payload);
   choir_payload_add_string (payload, "document_id", channel + strlen (PREFIX));
-  choir_payload_add_string (payload, "reason", "You may no longer read this document");
+  choir_payload_add_string (payload, "reason", reason);
   choir_payload_close (payload);
   choir_session_send (session, NULL, "document.closed", choir_payload_as_slice (payload));
 }

@@ -93,6 +93,26 @@ send_streams (ChoirSession *session, const GPtrArray *joined)
     choir_chat_streams_send (hub, g_ptr_array_index (joined, i), session);
 }
 
+/* Who asked in the client's place hears of it; the client does not of what it has not asked for.
+ * FALSE: there is nothing to tell the client */
+static gboolean
+report (ChoirSubscribeRequest *request)
+{
+  g_autoptr (GTask) task = g_steal_pointer (&request->task);
+  const ChoirSubscribeItem *item;
+
+  if (task == NULL)
+    return TRUE;
+
+  item = choir_subscribe_request_get (request, 0);
+  if (item->error == NULL)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_error_copy (item->error));
+
+  return item->error == NULL;
+}
+
 static void
 join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
 {
@@ -124,6 +144,9 @@ join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
   g_string_append_c (channels, ']');
   g_string_append_c (events, ']');
   g_string_append_c (rejected, ']');
+  if (!report (request))
+    return;
+
   send_lists (session, message, "subscription.confirmed", &answer);
   send_streams (session, joined);
 
@@ -131,6 +154,16 @@ join_all (ChoirSubscribeRequest *request, const ChoirEnvelope *message)
     if (choir_subscribe_request_get (request, i)->error == NULL)
       choir_tasks_greet (choir_session_get_hub (session), session,
                          choir_subscribe_request_get (request, i)->name);
+}
+
+void
+choir_handlers_subscribe_for (ChoirSession *session, const char *channel, GTask *task)
+{
+  g_autoptr (ChoirSubscribeRequest) request = choir_subscribe_request_new (session, NULL, join_all);
+
+  request->task = task;
+  choir_subscribe_request_add (request, g_strdup (channel))->flags |= CHOIR_SUBSCRIBE_GRANTED;
+  choir_subscribe_request_run (g_steal_pointer (&request));
 }
 
 /**
@@ -325,6 +358,18 @@ handle_unsubscribe (ChoirSession *session, const ChoirEnvelope *message)
   g_string_append_c (channels, ']');
   g_string_append_c (events, ']');
   send_lists (session, message, "subscription.removed", &answer);
+}
+
+void
+choir_handlers_unsubscribed (ChoirSession *session, const char *channel)
+{
+  g_autoptr (GString) channels = g_string_new ("[");
+  g_autoptr (GString) events = g_string_new ("[]");
+  SubscribeAnswer answer = { channels, events, NULL };
+
+  choir_json_append_string (channels, channel, -1);
+  g_string_append_c (channels, ']');
+  send_lists (session, NULL, "subscription.removed", &answer);
 }
 
 static const ChoirRoute routes[] = {

@@ -58,7 +58,12 @@ GString *choir_handlers_make_chat (ChoirSession *session,
                                    const ChoirPublication *publication,
                                    char **message_id);
 
-void choir_handlers_document_lost (ChoirSession *session, const char *channel);
+/* Tells a client what was done to it */
+void choir_handlers_document_lost (ChoirSession *session, const char *channel, const char *reason);
+void choir_handlers_unsubscribed (ChoirSession *session, const char *channel);
+
+/* Whatever its token allows. @task: (transfer full): told when that is so, or why not */
+void choir_handlers_subscribe_for (ChoirSession *session, const char *channel, GTask *task);
 
 /* Whether the session may publish there; refuses the message if not */
 gboolean choir_handlers_may_publish (ChoirSession *session,

@@ -87,7 +87,7 @@ end_subscription (ChoirSession *self, const char *name)
 
   choir_session_unsubscribe (self, channel);
   if (choir_channel_kind_of (channel) == CHOIR_CHANNEL_DOCUMENT)
-    choir_handlers_document_lost (self, channel);
+    choir_handlers_document_lost (self, channel, "You may no longer read this document");
 }
 
 /* What the newest token says, which is for the same user as the one before */
@@ -110,7 +110,8 @@ choir_session_drop_forbidden (ChoirSession *self)
     {
       const char *channel = self->subscriptions[i]->channel->name;
 
-      if (!choir_session_may (self, channel, CHOIR_PERMISSION_READ))
+      if (!self->subscriptions[i]->granted &&
+          !choir_session_may (self, channel, CHOIR_PERMISSION_READ))
         end_subscription (self, channel);
     }
 }

@@ -158,6 +158,25 @@ enter (ChoirSession *self, ChoirChannel *channel, GError **error)
   return TRUE;
 }
 
+static gboolean
+join (ChoirSession *self, const char *channel, ChoirChannel **out, GError **error)
+{
+  *out = choir_hub_ensure_channel (self->hub, channel, error);
+  if (*out == NULL)
+    return FALSE;
+
+  if (((*out)->kind != CHOIR_CHANNEL_NORMAL && (*out)->kind != CHOIR_CHANNEL_DOCUMENT) ||
+      find_subscription (self, channel) >= 0)
+    return TRUE;
+
+  if (enter (self, *out, error))
+    return TRUE;
+
+  choir_hub_release_channel (self->hub, *out);
+
+  return FALSE;
+}
+
 /**
  * choir_session_may_subscribe:
  * @self: a session
@@ -198,23 +217,37 @@ choir_session_subscribe (ChoirSession *self,
                          ChoirChannel **out,
                          GError **error)
 {
-  if (!choir_session_may_subscribe (self, channel, error))
+  return choir_session_may_subscribe (self, channel, error) && join (self, channel, out, error);
+}
+
+/**
+ * choir_session_subscribe_granted:
+ * @self: a session
+ * @channel: a valid name of a channel that is subscribed to
+ * @out: (out) (transfer none): the channel
+ * @error: return location: %CHOIR_ERROR_OVERRUN, %CHOIR_ERROR_UNAVAILABLE
+ *
+ * choir_session_subscribe() on behalf of an administrator: the token need not allow it, now or
+ * later.
+ *
+ * Returns: whether the session is subscribed now
+ */
+gboolean
+choir_session_subscribe_granted (ChoirSession *self,
+                                 const char *channel,
+                                 ChoirChannel **out,
+                                 GError **error)
+{
+  gint i;
+
+  if (!join (self, channel, out, error))
     return FALSE;
 
-  *out = choir_hub_ensure_channel (self->hub, channel, error);
-  if (*out == NULL)
-    return FALSE;
+  i = find_subscription (self, channel);
+  if (i >= 0)
+    self->subscriptions[i]->granted = TRUE;
 
-  if (((*out)->kind != CHOIR_CHANNEL_NORMAL && (*out)->kind != CHOIR_CHANNEL_DOCUMENT) ||
-      find_subscription (self, channel) >= 0)
-    return TRUE;
-
-  if (enter (self, *out, error))
-    return TRUE;
-
-  choir_hub_release_channel (self->hub, *out);
-
-  return FALSE;
+  return TRUE;
 }
 
 /**

@@ -123,6 +123,10 @@ gboolean choir_session_subscribe (ChoirSession *self,
                                   const char *channel,
                                   ChoirChannel **out,
                                   GError **error);
+gboolean choir_session_subscribe_granted (ChoirSession *self,
+                                          const char *channel,
+                                          ChoirChannel **out,
+                                          GError **error);
 gboolean choir_session_unsubscribe (ChoirSession *self, const char *channel);
 guint choir_session_get_n_subscriptions (ChoirSession *self);
 const ChoirSubscription *choir_session_get_subscription (ChoirSession *self, guint i);

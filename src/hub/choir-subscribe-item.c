@@ -22,11 +22,17 @@ ChoirChannel *
 choir_subscribe_item_join (ChoirSubscribeItem *self, ChoirSession *session)
 {
   ChoirChannel *channel;
+  gboolean joined;
 
-  if (self->error != NULL || !choir_session_subscribe (session, self->name, &channel, &self->error))
+  if (self->error != NULL)
     return NULL;
 
-  return channel;
+  if (self->flags & CHOIR_SUBSCRIBE_GRANTED)
+    joined = choir_session_subscribe_granted (session, self->name, &channel, &self->error);
+  else
+    joined = choir_session_subscribe (session, self->name, &channel, &self->error);
+
+  return joined ? channel : NULL;
 }
 
 /* One that is held has been looked at just now, and what was read fits what it has in memory */

@@ -83,6 +83,10 @@ choir_subscribe_request_free (ChoirSubscribeRequest *self)
   if (!self->cancelled)
     let_go (self);
 
+  if (self->task != NULL)
+    g_task_return_new_error (self->task, CHOIR_ERROR, CHOIR_ERROR_NOT_FOUND,
+                             "The connection has ended");
+  g_clear_object (&self->task);
   g_array_unref (self->items);
   g_object_unref (self->session);
   g_free (self->external_type);
@@ -416,7 +420,7 @@ choir_subscribe_request_run (ChoirSubscribeRequest *taken)
     {
       ChoirSubscribeItem *item = choir_subscribe_request_get (taken, i);
 
-      if (item->error == NULL)
+      if (item->error == NULL && !(item->flags & CHOIR_SUBSCRIBE_GRANTED))
         choir_session_may_subscribe (taken->session, item->name, &item->error);
     }
 

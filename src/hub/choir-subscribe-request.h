@@ -17,6 +17,7 @@ typedef enum
   CHOIR_SUBSCRIBE_POSITION = 1 << 1, /* the client says where it was */
   CHOIR_SUBSCRIBE_REPLAY = 1 << 2,   /* the newest messages are wanted as messages */
   CHOIR_SUBSCRIBE_LOST = 1 << 3,     /* not everything since that position can be had */
+  CHOIR_SUBSCRIBE_GRANTED = 1 << 4,  /* an administrator wants it: no permission is asked for */
 } ChoirSubscribeFlags;
 
 /* One channel, and what of its past is needed for it */
@@ -56,6 +57,7 @@ struct _ChoirSubscribeRequest
   char *external_type;          /* (owned) (nullable): what of it is needed later */
   char *correlation_id;         /* (owned) (nullable): likewise, raw contents */
   ChoirSubscribeFunc finish;
+  GTask *task;        /* (owned) (nullable): of somebody else, who wants to know */
   guint next;         /* item that is looked at */
   gboolean running;   /* below choir_subscribe_request_run() or a callback */
   gboolean pending;   /* something is under way for the item */
