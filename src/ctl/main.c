@@ -9,6 +9,7 @@
 
 #include <glib/gi18n.h>
 #include <locale.h>
+#include <string.h>
 
 /* A password takes its time to type */
 #define TIMEOUT_MS (25 * 1000)
@@ -79,6 +80,34 @@ make_summary (void)
   return g_string_free (text, FALSE);
 }
 
+static gboolean
+has_option (const ChoirCtlVerb *verb, const char *name)
+{
+  for (const GOptionEntry *entry = verb->entries; entry->long_name != NULL; entry++)
+    if (strcmp (entry->long_name, name) == 0)
+      return TRUE;
+
+  return FALSE;
+}
+
+/* The verb's own, and those of all verbs that it has no other meaning for: “connections --address”
+ * is about the clients' address, “--address” before the verb about the bus */
+static void
+add_entries (GOptionContext *context, const ChoirCtlVerb *verb)
+{
+  g_autoptr (GArray) common = g_array_new (TRUE, TRUE, sizeof (GOptionEntry));
+  gboolean has_own = verb != NULL && verb->entries != NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (entries) - 1; i++)
+    if (!has_own || !has_option (verb, entries[i].long_name))
+      g_array_append_val (common, entries[i]);
+
+  if (has_own)
+    g_option_context_add_main_entries (context, verb->entries, GETTEXT_PACKAGE);
+  g_option_context_add_main_entries (context, (const GOptionEntry *) (gpointer) common->data,
+                                     GETTEXT_PACKAGE);
+}
+
 /* The options up to the verb, or with the verb's own all that follow */
 static gboolean
 parse (int *argc, char ***argv, const ChoirCtlVerb *verb, GError **error)
@@ -102,9 +131,7 @@ parse (int *argc, char ***argv, const ChoirCtlVerb *verb, GError **error)
   context = g_option_context_new (parameters);
   g_option_context_set_summary (context, summary);
   g_option_context_set_strict_posix (context, verb == NULL);
-  if (verb != NULL && verb->entries != NULL)
-    g_option_context_add_main_entries (context, verb->entries, GETTEXT_PACKAGE);
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  add_entries (context, verb);
 
   return g_option_context_parse (context, argc, argv, error);
 }

@@ -364,7 +364,7 @@ choir_daemon_start (ChoirDaemon *self, GError **error)
 
   self->admin = choir_admin_new (self->hub, self->counters, &admin_host, self);
   choir_admin_start (self->admin, choir_config_get_choice (self->config, "bus", "bus"),
-                     CHOIR_ADMIN_BUS_NAME);
+                     choir_config_get_string (self->config, "bus", "name"));
   self->gateway->ready = TRUE;
 
   status_cb (&self->status_timer);
