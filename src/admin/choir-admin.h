@@ -14,7 +14,6 @@
 
 G_BEGIN_DECLS
 
-#define CHOIR_ADMIN_BUS_NAME "org.choir.Choir1"
 #define CHOIR_ADMIN_OBJECT_PATH "/org/choir/Choir1"
 
 /**

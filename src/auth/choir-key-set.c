@@ -231,13 +231,14 @@ load_public_key (const char *path, ChoirAlgorithm algorithm, GError **error)
   return g_bytes_new_with_free_func (pem->data, pem->len, secret_free, pem);
 }
 
-/* systemd.exec(5), LoadCredential=: what could not be read there is an empty file here */
+/* systemd.exec(5): what LoadCredential= did not find is an empty line by SetCredential=, which
+ * takes no empty text */
 static gboolean
 is_given (const char *path)
 {
   struct stat status;
 
-  return stat (path, &status) == 0 && status.st_size > 0;
+  return stat (path, &status) == 0 && status.st_size > 1;
 }
 
 /* A bare name is what the service manager gave the service, or else one of the configuration's */

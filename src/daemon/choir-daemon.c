@@ -31,7 +31,7 @@
 /* After the drain: until the last close frames are through */
 #define FLUSH_US (2 * G_USEC_PER_SEC)
 
-/* While it drains, it asks for so much more time, so often. What comes after the drain takes less */
+/* While it drains, it asks for so much more time, so often; what comes after takes less */
 #define STOP_EXTEND_US (30 * G_USEC_PER_SEC)
 #define STOP_EXTEND_EVERY_US (2 * G_USEC_PER_SEC)
 

@@ -399,7 +399,7 @@ test_bare_names (Fixture *fixture, gconstpointer data)
   add_file (fixture, sysconfdir, SECRET_32);
   assert_secret ("HS256:a:hs256.key", SECRET_32);
 
-  add_file (fixture, fixture->directory, "");
+  add_file (fixture, fixture->directory, "\n");
   assert_secret ("HS256:a:hs256.key", SECRET_32);
 
   add_file (fixture, fixture->directory, SECRET_64);
