@@ -10,13 +10,6 @@
 #include "choir-admin-private.h"
 
 static void
-perform_get_stats (ChoirAdminCall *call)
-{
-  choir_admin_call_return (
-    call, g_variant_new ("(@a{sv})", choir_counters_to_variant (call->admin->counters)));
-}
-
-static void
 perform_list_connections (ChoirAdminCall *call)
 {
   g_auto (ChoirAudience) audience = { 0 };
@@ -35,7 +28,6 @@ perform_list_connections (ChoirAdminCall *call)
 }
 
 const ChoirAdminMethod choir_admin_inspect_methods[] = {
-  { CHOIR_ADMIN_MANAGER, "GetStats", CHOIR_ADMIN_INSPECT, FALSE, perform_get_stats, NULL },
   { CHOIR_ADMIN_MANAGER, "ListConnections", CHOIR_ADMIN_INSPECT, FALSE, perform_list_connections,
     NULL },
 };

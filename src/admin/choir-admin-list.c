@@ -9,8 +9,14 @@
 #include "choir-clock.h"
 #include "choir-session.h"
 
-static GVariant *
-describe (ChoirSession *session)
+/**
+ * choir_admin_describe_connection:
+ * @session: a session with a connection
+ *
+ * Returns: (transfer floating): an `a{sv}`, as ListConnections has it
+ */
+GVariant *
+choir_admin_describe_connection (ChoirSession *session)
 {
   const ChoirDialect *dialect = choir_session_get_dialect (session);
   const char *user = choir_session_get_user_id (session);
@@ -70,7 +76,7 @@ choir_admin_list_connections (ChoirHub *hub,
           continue;
         }
 
-      g_variant_builder_add_value (&list, describe (session));
+      g_variant_builder_add_value (&list, choir_admin_describe_connection (session));
       limit--;
     }
 

@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 #define CHOIR_ADMIN_LIMIT_DEFAULT 100
 #define CHOIR_ADMIN_LIMIT_MAX 1000
 
+GVariant *choir_admin_describe_connection (ChoirSession *session);
 GVariant *choir_admin_list_connections (ChoirHub *hub,
                                         const ChoirAudience *audience,
                                         guint offset,

@@ -16,7 +16,13 @@ extern const ChoirAdminMethod choir_admin_message_methods[];
 extern const guint choir_admin_message_n_methods;
 extern const ChoirAdminMethod choir_admin_service_methods[];
 extern const guint choir_admin_service_n_methods;
+extern const ChoirAdminMethod choir_admin_stats_methods[];
+extern const guint choir_admin_stats_n_methods;
+extern const ChoirAdminMethod choir_admin_trace_methods[];
+extern const guint choir_admin_trace_n_methods;
 extern const ChoirAdminMethod choir_admin_users_methods[];
 extern const guint choir_admin_users_n_methods;
+extern const ChoirAdminMethod choir_admin_watch_methods[];
+extern const guint choir_admin_watch_n_methods;
 
 G_END_DECLS

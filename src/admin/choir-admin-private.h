@@ -7,6 +7,9 @@
 #pragma once
 
 #include "choir-admin-call.h"
+#include "choir-admin-sampler.h"
+#include "choir-admin-trace.h"
+#include "choir-admin-watch.h"
 #include "choir-admin.h"
 #include "choir-authority.h"
 
@@ -20,6 +23,9 @@ struct _ChoirAdmin
   gpointer host_data;          /* of @host */
   ChoirAuthority *authority;   /* (owned) (nullable): while exported */
   GCancellable *cancellable;   /* (owned): of calls that wait for leave */
+  ChoirAdminSampler *sampler;  /* (owned) */
+  ChoirAdminWatch *watch;      /* (owned) */
+  ChoirAdminTraces *traces;    /* (owned) */
   GDBusConnection *connection; /* (owned) (nullable): where the objects are exported */
   gint64 started_us;           /* wall */
   guint manager_id;            /* its registration; 0: not exported */

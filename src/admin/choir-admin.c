@@ -34,6 +34,9 @@ choir_admin_new (ChoirHub *hub,
   self->host_data = host_data;
   self->cancellable = g_cancellable_new ();
   self->started_us = choir_clock_wall_us ();
+  self->sampler = choir_admin_sampler_new (hub);
+  self->watch = choir_admin_watch_new (self);
+  self->traces = choir_admin_traces_new (hub);
 
   return self;
 }
@@ -43,6 +46,9 @@ clear_admin (gpointer data)
 {
   ChoirAdmin *self = data;
 
+  g_clear_pointer (&self->traces, choir_admin_traces_free);
+  g_clear_pointer (&self->watch, choir_admin_watch_free);
+  g_clear_pointer (&self->sampler, choir_admin_sampler_free);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->hub);
 }
@@ -136,6 +142,8 @@ choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus, const char *name)
 void
 choir_admin_stop (ChoirAdmin *self)
 {
+  choir_admin_watch_clear (self->watch);
+  choir_admin_traces_clear (self->traces);
   g_clear_handle_id (&self->owner_id, g_bus_unown_name);
 
   g_cancellable_cancel (self->cancellable);

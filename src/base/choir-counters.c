@@ -423,12 +423,55 @@ choir_histogram_get_sum (const ChoirHistogram *self)
 double
 choir_histogram_get_quantile (const ChoirHistogram *self, double q)
 {
-  const double wanted = CLAMP (q, 0.0, 1.0) * (double) self->count;
+  return choir_histogram_estimate (self, self->buckets, q);
+}
+
+/**
+ * choir_histogram_get_n_buckets:
+ * @self: a histogram
+ *
+ * Returns: how many it has, with the one for what exceeds every bound
+ */
+guint
+choir_histogram_get_n_buckets (const ChoirHistogram *self)
+{
+  return self->n_bounds + 1;
+}
+
+/**
+ * choir_histogram_add_buckets:
+ * @self: a histogram
+ * @sums: choir_histogram_get_n_buckets() numbers: how many values are in each is added
+ */
+void
+choir_histogram_add_buckets (const ChoirHistogram *self, guint64 *sums)
+{
+  for (guint i = 0; i <= self->n_bounds; i++)
+    sums[i] += self->buckets[i];
+}
+
+/**
+ * choir_histogram_estimate:
+ * @self: whose bounds they have
+ * @buckets: choir_histogram_get_n_buckets() numbers of values
+ * @q: from 0 to 1
+ *
+ * Returns: choir_histogram_get_quantile() of @buckets
+ */
+double
+choir_histogram_estimate (const ChoirHistogram *self, const guint64 *buckets, double q)
+{
+  guint64 count = 0;
   double below = 0.0;
+  double wanted;
+
+  for (guint i = 0; i <= self->n_bounds; i++)
+    count += buckets[i];
+  wanted = CLAMP (q, 0.0, 1.0) * (double) count;
 
   for (guint i = 0; i < self->n_bounds; i++)
     {
-      const double here = (double) self->buckets[i];
+      const double here = (double) buckets[i];
       const double from = i > 0 ? self->bounds[i - 1] : 0.0;
 
       if (here > 0.0 && below + here >= wanted)
@@ -437,7 +480,7 @@ choir_histogram_get_quantile (const ChoirHistogram *self, double q)
       below += here;
     }
 
-  return self->count > 0 && self->n_bounds > 0 ? self->bounds[self->n_bounds - 1] : 0.0;
+  return count > 0 && self->n_bounds > 0 ? self->bounds[self->n_bounds - 1] : 0.0;
 }
 
 /* The shortest text that reads back as @value, always recognisable as a float */
@@ -550,6 +593,43 @@ choir_counters_write_text (ChoirCounters *self, ChoirCountersFormat format, GStr
 
   if (format == CHOIR_COUNTERS_OPENMETRICS)
     g_string_append (out, "# EOF\n");
+}
+
+static void
+add_family_to_numbers (ChoirCounterFamily *family, GVariantBuilder *builder)
+{
+  const char *suffix = family->kind == CHOIR_HISTOGRAM ? "_count" : "";
+
+  for (guint i = 0; i < family->cells->len; i++)
+    {
+      const Cell *cell = g_ptr_array_index (family->cells, i);
+      const gboolean has_labels = *cell->labels != '\0';
+      g_autofree char *key =
+        g_strdup_printf ("%s%s%s%s%s", family->name, suffix, has_labels ? "{" : "", cell->labels,
+                         has_labels ? "}" : "");
+
+      g_variant_builder_add (builder, "{st}", key,
+                             cell->histogram != NULL ? cell->histogram->count
+                                                     : (guint64) MAX (cell->value, 0));
+    }
+}
+
+/**
+ * choir_counters_to_numbers:
+ * @self: counters
+ *
+ * Returns: (transfer floating): an `a{st}`
+ */
+GVariant *
+choir_counters_to_numbers (ChoirCounters *self)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{st}"));
+  for (guint i = 0; i < self->families->len; i++)
+    add_family_to_numbers (g_ptr_array_index (self->families, i), &builder);
+
+  return g_variant_builder_end (&builder);
 }
 
 static void

@@ -64,10 +64,16 @@ void choir_histogram_record_n (ChoirHistogram *self, double value, guint64 n);
 guint64 choir_histogram_get_count (const ChoirHistogram *self);
 double choir_histogram_get_sum (const ChoirHistogram *self);
 double choir_histogram_get_quantile (const ChoirHistogram *self, double q);
+/* For what was recorded in a while, which is the difference of two sums */
+guint choir_histogram_get_n_buckets (const ChoirHistogram *self);
+void choir_histogram_add_buckets (const ChoirHistogram *self, guint64 *sums);
+double choir_histogram_estimate (const ChoirHistogram *self, const guint64 *buckets, double q);
 
 void choir_counters_write_text (ChoirCounters *self, ChoirCountersFormat format, GString *out);
 /* a{sv}: key name or name{label="value"}; counters and gauges "x", histograms "(td)" count and sum;
  * floating */
 GVariant *choir_counters_to_variant (ChoirCounters *self);
+/* a{st}: the same keys; what is below zero is 0, a histogram's count is NAME_count; floating */
+GVariant *choir_counters_to_numbers (ChoirCounters *self);
 
 G_END_DECLS

@@ -336,6 +336,37 @@ choir_stats_new (ChoirCounters *counters)
   return self;
 }
 
+static void
+add_type (const ChoirTypeStats *type, ChoirStatsSum *out)
+{
+  out->received += (guint64) *type->received;
+  out->sent += (guint64) *type->sent;
+  choir_histogram_add_buckets (type->latency, out->latency);
+}
+
+/**
+ * choir_stats_sum:
+ * @self: the statistics
+ * @out: filled
+ */
+void
+choir_stats_sum (const ChoirStats *self, ChoirStatsSum *out)
+{
+  GHashTableIter iter;
+  gpointer type;
+
+  G_STATIC_ASSERT (CHOIR_STATS_BUCKETS == G_N_ELEMENTS (latency_bounds) + 1);
+
+  *out = (ChoirStatsSum){ 0 };
+  add_type (self->other, out);
+  g_hash_table_iter_init (&iter, self->types);
+  while (g_hash_table_iter_next (&iter, NULL, &type))
+    add_type (type, out);
+
+  for (guint i = 0; i < CHOIR_N_ERRORS; i++)
+    out->errors += (guint64) *self->errors[i];
+}
+
 void
 choir_stats_free (ChoirStats *self)
 {

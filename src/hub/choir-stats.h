@@ -90,7 +90,19 @@ typedef struct
   ChoirHistogram *log_latency;      /* likewise, of messages of channels in the store */
 } ChoirStats;
 
+/* What messages of all types come to. The buckets are those of each type's latency */
+#define CHOIR_STATS_BUCKETS 12
+
+typedef struct
+{
+  guint64 received;
+  guint64 sent;
+  guint64 errors;
+  guint64 latency[CHOIR_STATS_BUCKETS];
+} ChoirStatsSum;
+
 ChoirStats *choir_stats_new (ChoirCounters *counters);
+void choir_stats_sum (const ChoirStats *self, ChoirStatsSum *out);
 void choir_stats_free (ChoirStats *self);
 void choir_stats_add_type (ChoirStats *self, const char *type);
 ChoirTypeStats *choir_stats_for_type (ChoirStats *self, const char *type);
