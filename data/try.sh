@@ -12,6 +12,7 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 build=$root/_build/try
 choird=$build/src/daemon/choird
+choirctl=$build/src/ctl/choirctl
 state=${XDG_STATE_HOME:-${HOME:-/tmp}/.local/state}/choir-try
 pid_file=$state/choird.pid
 bus_file=$state/bus
@@ -189,10 +190,19 @@ What docs/http-api.md and docs/workers.md need, in a third terminal:
 Watch and steer it on the bus:
 
 TEXT
-  [ "$own_bus" = no ] || echo "  export DBUS_SESSION_BUS_ADDRESS='$DBUS_SESSION_BUS_ADDRESS'"
+  if [ "$own_bus" = yes ]; then
+    echo "  export DBUS_SESSION_BUS_ADDRESS='$DBUS_SESSION_BUS_ADDRESS'"
+  fi
   cat <<TEXT
+  alias choirctl='$choirctl --session'
+  choirctl status
+  choirctl connections
+  choirctl broadcast system.notification '{"message": "Tea is ready"}'
+  choirctl kick --user you --reason 'Because we can'
+
+Or with what every program can call:
+
   busctl --user call org.choir.Choir1 /org/choir/Choir1 org.choir.Choir1.Manager ListConnections a{sv}uu 0 0 10
-  busctl --user call org.choir.Choir1 /org/choir/Choir1 org.choir.Choir1.Manager KickUser ss you "Because we can"
 
 Log: $log
 TEXT
