@@ -6,10 +6,11 @@
 # like are those the service has at this moment. Clients choose these names: none is ever expanded
 # or run.
 
-# Within a second, without a word, and without a question to anybody, also where ssh would ask one
+# Within a second, or as many as CHOIRCTL_COMPLETION_SECONDS says, without a word, and without a
+# question to anybody, also where ssh would ask one
 _choirctl_ask () {
-  SSH_ASKPASS=/bin/false SSH_ASKPASS_REQUIRE=force timeout 1 "$program" "$@" \
-    --json --no-ask-password --timeout=1s "${where[@]}" </dev/null 2>/dev/null
+  SSH_ASKPASS=/bin/false SSH_ASKPASS_REQUIRE=force timeout "${CHOIRCTL_COMPLETION_SECONDS:-1}" "$program" \
+    --json --no-ask-password "--timeout=${CHOIRCTL_COMPLETION_SECONDS:-1}s" "${where[@]}" "$@" </dev/null 2>/dev/null
 }
 
 # _choirctl_values KEY VERB...: the texts of that key in what the verb lists
@@ -20,7 +21,7 @@ _choirctl_values () {
 }
 
 _choirctl_help () {
-  LC_ALL=C timeout 1 "$program" "$@" --help </dev/null 2>/dev/null
+  LC_ALL=C timeout "${CHOIRCTL_COMPLETION_SECONDS:-1}" "$program" "$@" --help </dev/null 2>/dev/null
 }
 
 _choirctl_verbs () {
@@ -121,8 +122,11 @@ _choirctl () {
   for ((i = 1; i < cword; i++)); do
     word=${words[i]}
     case $word in
-      --session | --system | --address=* | --node=* | --host=*) where+=("$word") ;;
-      --address | --node | --host | -H) where+=("$word" "${words[i + 1]}") ;;
+      --session | --system | --node=* | --host=*) where+=("$word") ;;
+      --node | --host | -H) where+=("$word" "${words[i + 1]}") ;;
+      # behind some verbs it is a client's
+      --address=*) [[ -n $verb ]] || where+=("$word") ;;
+      --address) [[ -n $verb ]] || where+=("$word" "${words[i + 1]}") ;;
     esac
     case $word in
       --*=*) ;;

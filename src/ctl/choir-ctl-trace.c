@@ -207,7 +207,7 @@ add_option (GString *command, const char *name, const char *value)
 static char *
 dup_command (ChoirCtl *ctl)
 {
-  GString *command = g_string_new ("choirctl trace --no-ask-password");
+  GString *command = g_string_new ("choirctl --no-ask-password");
   const char *node = strchr (ctl->bus.name + strlen ("org.choir."), '.');
 
   if (ctl->json)
@@ -222,6 +222,7 @@ dup_command (ChoirCtl *ctl)
     add_option (command, "address", ctl->bus.address);
   if (node != NULL)
     add_option (command, "node", node + 1);
+  g_string_append (command, " trace");
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     if (*texts[i].value != NULL)
       add_option (command, texts[i].name, *texts[i].value);

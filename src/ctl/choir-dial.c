@@ -190,12 +190,29 @@ accept_certificate_cb (GTlsConnection *connection,
   return self->takes_any_certificate;
 }
 
+/* With its database from the beginning: without one it would begin by reading the system's */
+static GTlsConnection *
+new_client (ChoirDial *self, GSocketConnectable *where, GTlsDatabase *database, GError **error)
+{
+  GTlsBackend *backend = g_tls_backend_get_default ();
+
+  if (!g_tls_backend_supports_tls (backend))
+    {
+      g_set_error_literal (error, G_TLS_ERROR, G_TLS_ERROR_UNAVAILABLE, "No TLS");
+      return NULL;
+    }
+
+  return g_initable_new (g_tls_backend_get_client_connection_type (backend), NULL, error,
+                         "base-io-stream", self->stream, "server-identity", where, "database",
+                         database, NULL);
+}
+
 /**
  * choir_dial_secure:
  * @self: a connected one
  * @host: whom the certificate must name
  * @port: as in choir_dial_connect()
- * @database: (nullable) (transfer none): whom to trust; %NULL: whom the system trusts
+ * @database: (transfer none): whom to trust
  * @take_any: whether a certificate that does not verify is good enough
  * @error: return location: a #GTlsError or a #GIOErrorEnum
  *
@@ -216,20 +233,16 @@ choir_dial_secure (ChoirDial *self,
   g_autoptr (GSocketConnectable) where = g_network_address_new (host, port);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GAsyncResult) result = NULL;
-  GIOStream *stream = g_tls_client_connection_new (self->stream, where, error);
-  GTlsConnection *tls;
+  GTlsConnection *tls = new_client (self, where, database, error);
   gboolean fine;
 
-  if (stream == NULL)
+  if (tls == NULL)
     return FALSE;
 
-  tls = G_TLS_CONNECTION (stream);
   self->takes_any_certificate = take_any;
   g_signal_connect (tls, "accept-certificate", G_CALLBACK (accept_certificate_cb), self);
   g_tls_connection_set_advertised_protocols (tls, protocols);
   g_tls_connection_set_require_close_notify (tls, FALSE);
-  if (database != NULL)
-    g_tls_connection_set_database (tls, database);
 
   g_tls_connection_handshake_async (tls, G_PRIORITY_DEFAULT, cancellable, done_cb, self);
   result = wait_done (self, cancellable);
@@ -237,13 +250,13 @@ choir_dial_secure (ChoirDial *self,
   if (!is_fine (self, fine, error))
     {
       g_signal_handlers_disconnect_by_data (tls, self);
-      g_object_unref (stream);
+      g_object_unref (tls);
       return FALSE;
     }
 
   self->secured_us = choir_clock_monotonic_us ();
   g_object_unref (self->stream);
-  self->stream = stream;
+  self->stream = G_IO_STREAM (tls);
 
   return TRUE;
 }

@@ -243,16 +243,32 @@ shake_hands (ChoirProbe *self, GUri *uri, GError **error)
   return choir_handshake_check (reply, key, self->options->protocol, error);
 }
 
+/* (transfer full) (nullable): reading the system's takes its time, which is not the server's */
+static GTlsDatabase *
+open_database (ChoirProbe *self, gboolean secure)
+{
+  GTlsBackend *backend = g_tls_backend_get_default ();
+
+  if (!secure || !g_tls_backend_supports_tls (backend))
+    return NULL;
+
+  return self->options->database != NULL ? g_object_ref (self->options->database)
+                                         : g_tls_backend_get_default_database (backend);
+}
+
 static gboolean
 dial (ChoirProbe *self, GUri *uri, gboolean secure, GError **error)
 {
+  g_autoptr (GTlsDatabase) database = open_database (self, secure);
   int default_port = secure ? 443 : 80;
   int port = g_uri_get_port (uri) >= 0 ? g_uri_get_port (uri) : default_port;
   ChoirProbeReport *report = self->report;
   ChoirDial *dial = self->dial;
   GError *problem = NULL;
-  gboolean fine = choir_dial_connect (dial, g_uri_get_host (uri), (guint16) port, &problem);
+  gboolean fine;
 
+  dial->deadline_us = choir_clock_monotonic_us () + self->options->timeout_us;
+  fine = choir_dial_connect (dial, g_uri_get_host (uri), (guint16) port, &problem);
   report->address = g_strdup (dial->address);
   if (dial->resolved_us > 0)
     report->resolve_us = dial->resolved_us - dial->begun_us;
@@ -263,7 +279,7 @@ dial (ChoirProbe *self, GUri *uri, gboolean secure, GError **error)
   if (!secure)
     return TRUE;
 
-  if (!choir_dial_secure (dial, g_uri_get_host (uri), (guint16) port, self->options->database,
+  if (!choir_dial_secure (dial, g_uri_get_host (uri), (guint16) port, database,
                           self->options->insecure, &problem))
     return explain_tls (self, problem, error);
 
@@ -336,7 +352,6 @@ choir_probe_connect (ChoirProbe *self, GError **error)
 
   self->report->url =
     g_uri_to_string_partial (uri, G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY | G_URI_HIDE_FRAGMENT);
-  self->dial->deadline_us = choir_clock_monotonic_us () + self->options->timeout_us;
 
   return dial (self, uri, secure, error) && shake_hands (self, uri, error);
 }

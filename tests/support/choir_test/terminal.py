@@ -15,7 +15,7 @@ import termios
 from .timing import DEADLINE, Deadline
 
 # What xterm and its like take as commands: the longer ones first (ECMA-48, and two characters of DEC's)
-_SEQUENCES = re.compile(r'\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]|\x1b\][^\x07]*\x07')
+SEQUENCES = re.compile(r'\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]|\x1b\][^\x07]*\x07')
 
 
 class Terminal:
@@ -56,12 +56,12 @@ class Terminal:
     @property
     def text(self):
         """Everything so far, without commands to the terminal."""
-        return _SEQUENCES.sub('', self.raw)
+        return SEQUENCES.sub('', self.raw)
 
     @property
     def screen(self):
         """The newest that was drawn from the top."""
-        return _SEQUENCES.sub('', self.raw.rpartition('\x1b[H')[2])
+        return SEQUENCES.sub('', self.raw.rpartition('\x1b[H')[2])
 
     def _read(self, seconds):
         ready, _, _ = select.select([self.master], [], [], seconds)
@@ -81,10 +81,14 @@ class Terminal:
                 raise AssertionError(f'not in time; the terminal shows\n{self.text[-3000:]}')
         return found
 
+    def text_since(self, start):
+        """As `text`, from that place in `raw` on."""
+        return SEQUENCES.sub('', self.raw[start:])
+
     def wait_text(self, pattern, start=0):
-        """Until a regular expression is found behind `start` of the text."""
+        """Until a regular expression is found in what came behind `start` in `raw`."""
         matcher = re.compile(pattern)
-        return self.wait(lambda terminal: matcher.search(terminal.text, start))
+        return self.wait(lambda terminal: matcher.search(terminal.text_since(start)))
 
     def wait_screen(self, pattern):
         """Until what was drawn last has it."""
