@@ -5,8 +5,8 @@
 # Builds and tests everything: sh tests/run.sh [SUITE...]
 #
 # Three builds: gcc and clang, both under AddressSanitizer and UndefinedBehaviorSanitizer, and a
-# release build for the suite `cost`, which counts instructions. The suite `long` is run with gcc's
-# alone, unless it is named. The last line is the sum.
+# release build for the suite `cost`, which counts instructions. The suites `long`, and `package`, which
+# makes a build of its own, are run with gcc's alone, unless they are named. The last line is the sum.
 
 set -u
 
@@ -119,7 +119,7 @@ results=
 mkdir -p "$logs" || exit 1
 
 # shellcheck disable=SC2086 # lists of words
-ensure_packages $PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_TEST || fail "Packages are missing"
+ensure_packages $PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_TEST $PACKAGES_PACKAGE $PACKAGES_BOOT || fail "Packages are missing"
 install_node_modules || fail "The node modules of the conformance tests could not be installed"
 
 # With no suite named, all of them but `cost`, which means nothing under a sanitizer
@@ -140,7 +140,7 @@ if [ "$sanitized" = yes ]; then
     build "${pair%%:*}" "${pair##*:}" -Db_sanitize=address,undefined -Db_lundef=false ||
       fail "The build with ${pair##*:} failed, see $logs"
     once=
-    [ -n "$suites" ] || [ "${pair%%:*}" = asan ] || once='--no-suite long'
+    [ -n "$suites" ] || [ "${pair%%:*}" = asan ] || once='--no-suite long --no-suite package'
     # shellcheck disable=SC2086 # lists of words
     check "${pair%%:*}" $sanitized_options $once
   done
