@@ -62,12 +62,12 @@ class Choirctl:
         assert contains is None or contains in done.stderr, done.stderr
         return done.stderr
 
-    def on_terminal(self, *words, width=80, env=None):
+    def on_terminal(self, *words, width=80, env=None, prefix=(), binary=None):
         """(status, what a terminal of that width is sent)"""
         master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, width))
-        process = subprocess.Popen([str(find_choirctl()), *self.where, *words], stdin=subprocess.DEVNULL, stdout=slave,
-                                   stderr=subprocess.STDOUT, env=self.environment(env))
+        process = subprocess.Popen([*prefix, str(binary or find_choirctl()), *self.where, *words], stdin=slave, stdout=slave,
+                                   stderr=slave, env=self.environment(env))
         os.close(slave)
         out = b''
         while True:
