@@ -103,11 +103,15 @@ choir_ctl_word_number (const char *what,
                        guint64 *out,
                        GError **error)
 {
+  g_autofree char *most = NULL;
+
   if (text == NULL || g_ascii_string_to_unsigned (text, 10, 0, max, out, NULL))
     return TRUE;
 
-  g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_USAGE,
-               _ ("%s: “%s” is no whole number up to %" G_GUINT64_FORMAT), what, text, max);
+  /* a message to be translated has no macros in it */
+  most = g_strdup_printf ("%" G_GUINT64_FORMAT, max);
+  g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_USAGE, _ ("%s: “%s” is no whole number up to %s"),
+               what, text, most);
 
   return FALSE;
 }
