@@ -6,8 +6,19 @@
 
 #include "choir-admin-list.h"
 
+#include "choir-admin-channel.h"
+#include "choir-admin-object.h"
 #include "choir-clock.h"
+#include "choir-hub-find.h"
 #include "choir-session.h"
+
+/* Adds to an `a{sv}`; @value: (transfer floating) */
+void
+choir_admin_entry_add (GVariantBuilder *entry, const char *key, GVariant *value)
+{
+  g_variant_builder_add_value (
+    entry, g_variant_new_dict_entry (g_variant_new_string (key), g_variant_new_variant (value)));
+}
 
 /**
  * choir_admin_describe_connection:
@@ -19,38 +30,40 @@ GVariant *
 choir_admin_describe_connection (ChoirSession *session)
 {
   const ChoirDialect *dialect = choir_session_get_dialect (session);
-  const char *user = choir_session_get_user_id (session);
+  const char *connection = choir_session_get_connection_id (session);
+  const char *id = choir_session_get_id (session);
   gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
-  g_autofree char *address = choir_link_dup_address (choir_session_get_link (session));
-  GVariantDict dict;
+  GVariantBuilder entry;
 
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "connection", "s", choir_session_get_connection_id (session));
-  g_variant_dict_insert (&dict, "session", "s", choir_session_get_id (session));
-  g_variant_dict_insert (&dict, "user", "s", user != NULL ? user : "");
-  g_variant_dict_insert (&dict, "address", "s", address);
-  g_variant_dict_insert (&dict, "dialect", "s", choir_dialect_get_table (dialect)->name);
-  g_variant_dict_insert (&dict, "age_s", "t", (guint64) (MAX (age_us, 0) / G_USEC_PER_SEC));
-  g_variant_dict_insert (&dict, "subscriptions", "u", choir_session_get_n_subscriptions (session));
-  g_variant_dict_insert (&dict, "queued_bytes", "t",
-                         (guint64) choir_session_get_outbox (session)->n_bytes);
-  g_variant_dict_insert (&dict, "messages_received", "t", choir_session_get_n_received (session));
-  g_variant_dict_insert (&dict, "errors", "t", choir_session_get_n_errors (session));
-  g_variant_dict_insert (&dict, "slow", "b", choir_audience_is_slow (session));
+  g_variant_builder_init (&entry, G_VARIANT_TYPE_VARDICT);
+  choir_admin_entry_add (&entry, "connection", g_variant_new_string (connection));
+  choir_admin_entry_add (&entry, "session", g_variant_new_string (id));
+  choir_admin_entry_add (&entry, "path",
+                         choir_admin_value_path (CHOIR_ADMIN_KIND_CONNECTION, connection));
+  choir_admin_entry_add (&entry, "session_path",
+                         choir_admin_value_path (CHOIR_ADMIN_KIND_SESSION, id));
+  choir_admin_entry_add (&entry, "user",
+                         choir_admin_value_string (choir_session_get_user_id (session)));
+  choir_admin_entry_add (
+    &entry, "address",
+    g_variant_new_take_string (choir_link_dup_address (choir_session_get_link (session))));
+  choir_admin_entry_add (&entry, "dialect",
+                         g_variant_new_string (choir_dialect_get_table (dialect)->name));
+  choir_admin_entry_add (&entry, "age_s",
+                         g_variant_new_uint64 ((guint64) (MAX (age_us, 0) / G_USEC_PER_SEC)));
+  choir_admin_entry_add (&entry, "subscriptions",
+                         g_variant_new_uint32 (choir_session_get_n_subscriptions (session)));
+  choir_admin_entry_add (&entry, "queued_bytes",
+                         g_variant_new_uint64 (choir_session_get_outbox (session)->n_bytes));
+  choir_admin_entry_add (&entry, "messages_received",
+                         g_variant_new_uint64 (choir_session_get_n_received (session)));
+  choir_admin_entry_add (&entry, "errors",
+                         g_variant_new_uint64 (choir_session_get_n_errors (session)));
+  choir_admin_entry_add (&entry, "slow", g_variant_new_boolean (choir_audience_is_slow (session)));
 
-  return g_variant_dict_end (&dict);
+  return g_variant_builder_end (&entry);
 }
 
-/**
- * choir_admin_list_connections:
- * @hub: a hub
- * @audience: which are meant
- * @offset: how many of those to pass over
- * @limit: at most how many to show; 0 for %CHOIR_ADMIN_LIMIT_DEFAULT, and never more than
- *   %CHOIR_ADMIN_LIMIT_MAX
- *
- * Returns: (transfer floating): an `aa{sv}`
- */
 GVariant *
 choir_admin_list_connections (ChoirHub *hub,
                               const ChoirAudience *audience,
@@ -60,7 +73,7 @@ choir_admin_list_connections (ChoirHub *hub,
   guint n = choir_hub_get_n_sessions (hub);
   GVariantBuilder list;
 
-  limit = limit == 0 ? CHOIR_ADMIN_LIMIT_DEFAULT : MIN (limit, CHOIR_ADMIN_LIMIT_MAX);
+  limit = choir_admin_page_get_limit (limit);
   g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
 
   for (guint i = 0; i < n && limit > 0; i++)
@@ -79,6 +92,187 @@ choir_admin_list_connections (ChoirHub *hub,
       g_variant_builder_add_value (&list, choir_admin_describe_connection (session));
       limit--;
     }
+
+  return g_variant_builder_end (&list);
+}
+
+/* What a page is picked from */
+typedef struct
+{
+  ChoirHub *hub;
+  const ChoirAdminSelection *selection;
+  ChoirAdminPage page;
+} Picking;
+
+static gboolean
+is_blocked (ChoirHub *hub, const char *user)
+{
+  return choir_blocklist_find (choir_hub_get_blocklist (hub), CHOIR_BAN_USER, user) != NULL;
+}
+
+static void
+offer_user (ChoirUser *user, gpointer user_data)
+{
+  Picking *picking = user_data;
+  const ChoirAdminSelection *selection = picking->selection;
+
+  if (!choir_admin_selection_has_name (selection, user->id))
+    return;
+
+  if ((selection->keys & CHOIR_ADMIN_SELECT_BLOCKED) &&
+      selection->blocked != is_blocked (picking->hub, user->id))
+    return;
+
+  choir_admin_page_offer (&picking->page, user->id, user);
+}
+
+static void
+describe_user (GVariantBuilder *list, ChoirHub *hub, const ChoirUser *user)
+{
+  guint64 queued_bytes = 0, n_received = 0;
+  GVariantBuilder entry;
+
+  for (guint i = 0; i < user->n_sessions; i++)
+    {
+      const ChoirOutbox *outbox = choir_session_get_outbox (user->sessions[i]);
+
+      queued_bytes += outbox != NULL ? outbox->n_bytes : 0;
+      n_received += choir_session_get_n_received (user->sessions[i]);
+    }
+
+  g_variant_builder_init (&entry, G_VARIANT_TYPE_VARDICT);
+  choir_admin_entry_add (&entry, "user", g_variant_new_string (user->id));
+  choir_admin_entry_add (&entry, "connections", g_variant_new_uint32 (user->n_connected));
+  choir_admin_entry_add (&entry, "waiting",
+                         g_variant_new_uint32 (user->n_sessions - user->n_connected));
+  choir_admin_entry_add (&entry, "queued_bytes", g_variant_new_uint64 (queued_bytes));
+  choir_admin_entry_add (&entry, "messages_received", g_variant_new_uint64 (n_received));
+  choir_admin_entry_add (&entry, "blocked", g_variant_new_boolean (is_blocked (hub, user->id)));
+  g_variant_builder_add_value (list, g_variant_builder_end (&entry));
+}
+
+/* By name */
+GVariant *
+choir_admin_list_users (ChoirHub *hub,
+                        const ChoirAdminSelection *selection,
+                        guint offset,
+                        guint limit)
+{
+  Picking picking = { .hub = hub, .selection = selection };
+  const ChoirAdminPageEntry *entries;
+  GVariantBuilder list;
+  guint n;
+
+  choir_admin_page_init (&picking.page, offset, limit);
+  choir_hub_visit_users (hub, offer_user, &picking);
+  entries = choir_admin_page_end (&picking.page, &n);
+
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < n; i++)
+    describe_user (&list, hub, entries[i].item);
+  choir_admin_page_clear (&picking.page);
+
+  return g_variant_builder_end (&list);
+}
+
+static void
+offer_channel (ChoirChannel *channel, gpointer user_data)
+{
+  Picking *picking = user_data;
+
+  if (choir_admin_selection_has_name (picking->selection, channel->name))
+    choir_admin_page_offer (&picking->page, channel->name, channel);
+}
+
+static void
+describe_channel (GVariantBuilder *list, ChoirHub *hub, const ChoirChannel *channel)
+{
+  GVariantBuilder entry;
+
+  g_variant_builder_init (&entry, G_VARIANT_TYPE_VARDICT);
+  choir_admin_entry_add (&entry, "channel", g_variant_new_string (channel->name));
+  choir_admin_entry_add (&entry, "path",
+                         choir_admin_value_path (CHOIR_ADMIN_KIND_CHANNEL, channel->name));
+  choir_admin_entry_add (&entry, "subscribers", g_variant_new_uint32 (channel->n_subscribers));
+  choir_admin_entry_add (&entry, "offset",
+                         g_variant_new_uint64 (choir_admin_channel_get_offset (channel)));
+  choir_admin_entry_add (&entry, "epoch",
+                         g_variant_new_string (choir_admin_channel_get_epoch (channel)));
+  choir_admin_entry_add (&entry, "messages", g_variant_new_uint32 (channel->n_posts));
+  choir_admin_entry_add (&entry, "bytes", g_variant_new_uint64 (channel->n_bytes));
+  choir_admin_entry_add (&entry, "persistent",
+                         g_variant_new_boolean (choir_admin_channel_is_persistent (hub, channel)));
+  g_variant_builder_add_value (list, g_variant_builder_end (&entry));
+}
+
+/* By name */
+GVariant *
+choir_admin_list_channels (ChoirHub *hub,
+                           const ChoirAdminSelection *selection,
+                           guint offset,
+                           guint limit)
+{
+  Picking picking = { .hub = hub, .selection = selection };
+  const ChoirAdminPageEntry *entries;
+  GVariantBuilder list;
+  guint n;
+
+  choir_admin_page_init (&picking.page, offset, limit);
+  choir_hub_visit_channels (hub, offer_channel, &picking);
+  entries = choir_admin_page_end (&picking.page, &n);
+
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < n; i++)
+    describe_channel (&list, hub, entries[i].item);
+  choir_admin_page_clear (&picking.page);
+
+  return g_variant_builder_end (&list);
+}
+
+static void
+describe_task (GVariantBuilder *list, const ChoirTask *task)
+{
+  const char *state = choir_task_state_get_name (choir_task_get_state (task));
+  GVariantBuilder entry;
+
+  g_variant_builder_init (&entry, G_VARIANT_TYPE_VARDICT);
+  choir_admin_entry_add (&entry, "task", g_variant_new_string (choir_task_get_id (task)));
+  choir_admin_entry_add (&entry, "path",
+                         choir_admin_value_path (CHOIR_ADMIN_KIND_TASK, choir_task_get_id (task)));
+  choir_admin_entry_add (&entry, "kind", g_variant_new_string (choir_task_get_kind (task)));
+  choir_admin_entry_add (&entry, "user", g_variant_new_string (choir_task_get_user_id (task)));
+  choir_admin_entry_add (&entry, "channel",
+                         choir_admin_value_string (choir_task_get_channel (task)));
+  choir_admin_entry_add (&entry, "state", g_variant_new_string (state));
+  choir_admin_entry_add (&entry, "attempt", g_variant_new_uint32 (choir_task_get_attempt (task)));
+  choir_admin_entry_add (&entry, "worker", g_variant_new_string (choir_task_get_worker_id (task)));
+  choir_admin_entry_add (&entry, "created_at",
+                         choir_admin_value_wall (choir_task_get_created_us (task)));
+  g_variant_builder_add_value (list, g_variant_builder_end (&entry));
+}
+
+/* Newest first */
+GVariant *
+choir_admin_list_tasks (ChoirHub *hub,
+                        const ChoirAdminSelection *selection,
+                        guint offset,
+                        guint limit)
+{
+  const ChoirTaskQuery query = {
+    .user_id = selection->user,
+    .kind = selection->kind,
+    .state = selection->keys & CHOIR_ADMIN_SELECT_STATE ? &selection->state : NULL,
+    .skip = offset,
+    .limit = choir_admin_page_get_limit (limit),
+  };
+  gboolean complete;
+  g_autoptr (GPtrArray) tasks =
+    choir_task_table_list (choir_hub_get_tasks (hub), &query, &complete, NULL);
+  GVariantBuilder list;
+
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < tasks->len; i++)
+    describe_task (&list, tasks->pdata[i]);
 
   return g_variant_builder_end (&list);
 }

@@ -10,16 +10,28 @@
 
 G_BEGIN_DECLS
 
+extern const ChoirAdminMethod choir_admin_content_methods[];
+extern const guint choir_admin_content_n_methods;
 extern const ChoirAdminMethod choir_admin_inspect_methods[];
 extern const guint choir_admin_inspect_n_methods;
+extern const ChoirAdminMethod choir_admin_list_methods[];
+extern const guint choir_admin_list_n_methods;
 extern const ChoirAdminMethod choir_admin_message_methods[];
 extern const guint choir_admin_message_n_methods;
+/* org.freedesktop.DBus.Properties of what is below the root */
+extern const ChoirAdminMethod choir_admin_object_methods[];
+extern const guint choir_admin_object_n_methods;
 extern const ChoirAdminMethod choir_admin_service_methods[];
 extern const guint choir_admin_service_n_methods;
 extern const ChoirAdminMethod choir_admin_stats_methods[];
 extern const guint choir_admin_stats_n_methods;
 extern const ChoirAdminMethod choir_admin_trace_methods[];
 extern const guint choir_admin_trace_n_methods;
+extern const ChoirAdminMethod choir_admin_tasks_methods[];
+extern const guint choir_admin_tasks_n_methods;
+/* org.freedesktop.DBus.ObjectManager of the root */
+extern const ChoirAdminMethod choir_admin_tree_methods[];
+extern const guint choir_admin_tree_n_methods;
 extern const ChoirAdminMethod choir_admin_users_methods[];
 extern const guint choir_admin_users_n_methods;
 extern const ChoirAdminMethod choir_admin_watch_methods[];

@@ -9,6 +9,7 @@
 #include "choir-admin-call.h"
 #include "choir-admin-sampler.h"
 #include "choir-admin-trace.h"
+#include "choir-admin-tree.h"
 #include "choir-admin-watch.h"
 #include "choir-admin.h"
 #include "choir-authority.h"
@@ -29,6 +30,7 @@ struct _ChoirAdmin
   GDBusConnection *connection; /* (owned) (nullable): where the objects are exported */
   gint64 started_us;           /* wall */
   guint manager_id;            /* its registration; 0: not exported */
+  ChoirAdminTree tree;         /* what is below it */
   guint owner_id;              /* 0: not started */
   ChoirBusChoice bus;          /* where that is */
   guint n_pending;             /* calls that wait for leave */

@@ -153,6 +153,7 @@ choir_admin_stop (ChoirAdmin *self)
   if (self->manager_id != 0)
     g_dbus_connection_unregister_object (self->connection, self->manager_id);
   self->manager_id = 0;
+  choir_admin_tree_unexport (&self->tree);
   g_clear_object (&self->authority);
   g_clear_object (&self->connection);
 }
@@ -177,6 +178,13 @@ choir_admin_export (ChoirAdmin *self,
   self->manager_id = choir_admin_manager_export (self, connection, error);
   if (self->manager_id == 0)
     return FALSE;
+
+  if (!choir_admin_tree_export (&self->tree, self, connection, error))
+    {
+      g_dbus_connection_unregister_object (connection, self->manager_id);
+      self->manager_id = 0;
+      return FALSE;
+    }
 
   self->connection = g_object_ref (connection);
   self->authority = choir_authority_new (bus);

@@ -70,8 +70,8 @@ def test_list_describes_a_connection(bus, daemon):
     with join(daemon, 'alice', 'netra') as client:
         client.check_alive()
         entry, = bus.connections()
-    assert set(entry) == {'connection', 'session', 'user', 'address', 'dialect', 'age_s', 'subscriptions', 'queued_bytes',
-                          'messages_received', 'errors', 'slow'}
+    assert set(entry) == {'connection', 'session', 'path', 'session_path', 'user', 'address', 'dialect', 'age_s',
+                          'subscriptions', 'queued_bytes', 'messages_received', 'errors', 'slow'}
     assert entry['user'] == 'alice'
     assert entry['dialect'] == 'netra'
     assert entry['address'] == '127.0.0.1'

@@ -1,0 +1,65 @@
+/* SPDX-FileCopyrightText: Copyright © the Choir contributors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "choir-admin-list.h"
+#include "choir-admin-methods.h"
+
+/* The List methods of org.choir.Choir1.Manager, but that of connections */
+
+typedef gboolean (*ParseFunc) (ChoirAdminSelection *selection, GVariant *dict, GError **error);
+typedef GVariant *(*ListFunc) (ChoirHub *hub,
+                               const ChoirAdminSelection *selection,
+                               guint offset,
+                               guint limit);
+
+static void
+perform_list (ChoirAdminCall *call, ParseFunc parse, ListFunc list)
+{
+  g_auto (ChoirAdminSelection) selection = { 0 };
+  g_autoptr (GVariant) dict = NULL;
+  g_autoptr (GError) error = NULL;
+  guint offset, limit;
+
+  g_variant_get (call->parameters, "(@a{sv}uu)", &dict, &offset, &limit);
+
+  if (!parse (&selection, dict, &error))
+    choir_admin_call_fail (call, error);
+  else
+    choir_admin_call_return (
+      call, g_variant_new ("(@aa{sv})", list (call->hub, &selection, offset, limit)));
+}
+
+static void
+list_users (ChoirAdminCall *call)
+{
+  perform_list (call, choir_admin_selection_parse_users, choir_admin_list_users);
+}
+
+static void
+list_channels (ChoirAdminCall *call)
+{
+  perform_list (call, choir_admin_selection_parse_channels, choir_admin_list_channels);
+}
+
+static void
+list_tasks (ChoirAdminCall *call)
+{
+  perform_list (call, choir_admin_selection_parse_tasks, choir_admin_list_tasks);
+}
+
+#define LIST(name, perform)                                                                        \
+  {                                                                                                \
+    CHOIR_ADMIN_MANAGER, name, CHOIR_ADMIN_INSPECT, FALSE, perform, NULL                           \
+  }
+
+const ChoirAdminMethod choir_admin_list_methods[] = {
+  LIST ("ListUsers", list_users),
+  LIST ("ListChannels", list_channels),
+  LIST ("ListDocuments", choir_admin_perform_list_documents),
+  LIST ("ListTasks", list_tasks),
+};
+
+const guint choir_admin_list_n_methods = G_N_ELEMENTS (choir_admin_list_methods);
