@@ -113,12 +113,12 @@ look_back (const ChoirAdminSampler *self, gint64 now_us, gint64 how_far_us)
 }
 
 /**
- * choir_admin_sampler_get_rates:
+ * choir_admin_sampler_get_pace:
  * @self: a sampler
  * @out: filled: of the last ten seconds, or since it began; 0 as long as that is no time at all
  */
 void
-choir_admin_sampler_get_rates (ChoirAdminSampler *self, ChoirAdminRates *out)
+choir_admin_sampler_get_pace (ChoirAdminSampler *self, ChoirAdminPace *out)
 {
   const Sample *then;
   Sample now;
@@ -128,7 +128,7 @@ choir_admin_sampler_get_rates (ChoirAdminSampler *self, ChoirAdminRates *out)
   then = look_back (self, now.at_us, RATES_US);
   s = (double) (now.at_us - then->at_us) / G_USEC_PER_SEC;
 
-  *out = (ChoirAdminRates){ 0 };
+  *out = (ChoirAdminPace){ 0 };
   if (s <= 0.0)
     return;
 

@@ -27,13 +27,13 @@ typedef struct
   double connects_per_s;
   double errors_per_s;
   double cpu_percent;
-} ChoirAdminRates;
+} ChoirAdminPace;
 
 ChoirAdminSampler *choir_admin_sampler_new (ChoirHub *hub);
 void choir_admin_sampler_free (ChoirAdminSampler *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirAdminSampler, choir_admin_sampler_free)
 
-void choir_admin_sampler_get_rates (ChoirAdminSampler *self, ChoirAdminRates *out);
+void choir_admin_sampler_get_pace (ChoirAdminSampler *self, ChoirAdminPace *out);
 void choir_admin_sampler_get_latencies (ChoirAdminSampler *self,
                                         const double *quantiles,
                                         double *latencies_us,

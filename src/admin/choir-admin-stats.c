@@ -78,9 +78,9 @@ add_rates (GVariantDict *dict, ChoirAdminSampler *sampler)
 {
   static const double quantiles[] = { 0.5, 0.95, 0.99 };
   double latencies[G_N_ELEMENTS (quantiles)];
-  ChoirAdminRates rates;
+  ChoirAdminPace rates;
 
-  choir_admin_sampler_get_rates (sampler, &rates);
+  choir_admin_sampler_get_pace (sampler, &rates);
   g_variant_dict_insert (dict, "messages_received_per_s", "d", rates.received_per_s);
   g_variant_dict_insert (dict, "messages_sent_per_s", "d", rates.sent_per_s);
   g_variant_dict_insert (dict, "publishes_per_s", "d", rates.publishes_per_s);

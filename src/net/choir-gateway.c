@@ -173,10 +173,10 @@ configure_policies (ChoirGateway *self, GError **error)
   choir_admission_configure (
     self->admission, max_connections + REFUSALS_RESERVE,
     choir_config_get_uint (self->config, "server", "max-connections-per-address"), rate);
-  *choir_counter_family_get_cell (
-    choir_counters_add (self->counters, CHOIR_GAUGE, "choir_connections_limit", NULL,
-                        "Most connections at a time", NULL),
-    NULL) = max_connections;
+  *choir_counter_family_get_cell (choir_counters_add (self->counters, CHOIR_GAUGE,
+                                                      "choir_connections_limit", NULL,
+                                                      "Most connections at a time", NULL),
+                                  NULL) = max_connections;
 
   return TRUE;
 }
@@ -315,6 +315,35 @@ choir_gateway_admit (ChoirGateway *self, const ChoirAddress *peer, gboolean *cou
 }
 
 /**
+ * choir_gateway_count_refusal:
+ * @self: a gateway
+ * @upgrade: a decision against somebody, who is told now
+ *
+ * A decision may be made twice; this is called once.
+ */
+void
+choir_gateway_count_refusal (ChoirGateway *self, const ChoirUpgrade *upgrade)
+{
+  char address[CHOIR_ADDRESS_TEXT_SIZE];
+
+  *choir_hub_get_stats (self->hub)->rejected += 1;
+  if (upgrade->limit == NULL)
+    return;
+
+  if (strcmp (upgrade->limit, "user") == 0)
+    {
+      choir_hub_report_overload (self->hub, upgrade->limit, "user",
+                                 choir_claims_get_user_id (upgrade->claims));
+      return;
+    }
+
+  if (upgrade->has_address)
+    choir_address_format (&upgrade->address, address);
+  choir_hub_report_overload (self->hub, upgrade->limit, "address",
+                             upgrade->has_address ? address : NULL);
+}
+
+/**
  * choir_gateway_move_admission:
  * @self: a gateway
  * @admitted: (nullable): what the connection is counted as
@@ -342,7 +371,7 @@ choir_gateway_move_admission (ChoirGateway *self,
       return;
     }
 
-  report_refusal (self, result, &upgrade->address);
+  upgrade->limit = "address";
   /* room for the proxy's connection there was a moment ago, so there is now */
   choir_admission_enter (self->admission, NULL, choir_clock_monotonic_us ());
   upgrade->status = 429;
@@ -504,7 +533,7 @@ choir_gateway_adopt (ChoirGateway *self,
       started = choir_connection_start (connection, &refused_handler, self);
       if (started)
         choir_connection_close (connection, upgrade->close_code, upgrade->detail);
-      *choir_hub_get_stats (self->hub)->rejected += 1;
+      choir_gateway_count_refusal (self, upgrade);
     }
   else
     started = start_session (self, connection, upgrade);

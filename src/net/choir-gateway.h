@@ -71,6 +71,7 @@ void choir_gateway_free (ChoirGateway *self);
 gboolean choir_gateway_configure (ChoirGateway *self, GError **error);
 ChoirAdmissionResult
 choir_gateway_admit (ChoirGateway *self, const ChoirAddress *peer, gboolean *counted);
+void choir_gateway_count_refusal (ChoirGateway *self, const ChoirUpgrade *upgrade);
 void choir_gateway_move_admission (ChoirGateway *self,
                                    const ChoirAddress *admitted,
                                    ChoirUpgrade *upgrade);

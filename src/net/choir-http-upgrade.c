@@ -219,7 +219,7 @@ answer_plain_get (SoupServerMessage *message, const ChoirUpgrade *upgrade)
 static void
 refuse (ChoirHttpServer *self, SoupServerMessage *message, const ChoirUpgrade *upgrade)
 {
-  *choir_hub_get_stats (self->gateway->hub)->rejected += 1;
+  choir_gateway_count_refusal (self->gateway, upgrade);
   if (upgrade->is_stream)
     choir_http_refuse_stream (message, upgrade);
   else

@@ -9,7 +9,6 @@
 #include "choir-close-code.h"
 #include "choir-id.h"
 #include "choir-names.h"
-#include "choir-observer.h"
 #include "choir-session.h"
 
 #include <string.h>
@@ -364,14 +363,14 @@ check_capacity (ChoirUpgrade *self, ChoirGateway *gateway)
   switch (choir_hub_admit (gateway->hub, choir_dialect_get_id (self->dialect), user_id))
     {
     case CHOIR_ADMIT_FULL:
-      choir_hub_report_overload (gateway->hub, "connections", NULL, NULL);
+      self->limit = "connections";
       refuse_full (self, "Server at capacity");
       return FALSE;
 
     case CHOIR_ADMIT_USER_FULL:
       if (takes_over (self, gateway))
         return TRUE;
-      choir_hub_report_overload (gateway->hub, "user", "user", user_id);
+      self->limit = "user";
       choir_upgrade_refuse (self, 429, CHOIR_ERROR_RATE_LIMITED,
                             "Too many connections of this user");
       self->retry_after_s = RETRY_AFTER_S;

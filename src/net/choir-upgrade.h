@@ -60,7 +60,8 @@ struct _ChoirUpgrade
   ChoirEventPositions *positions; /* (owned) (nullable): of a stream whose address names channels */
   ChoirAddress address;           /* the client's, if has_address */
   gboolean has_address;
-  gboolean counted; /* the admission has counted it for @address */
+  gboolean counted;  /* the admission has counted it for @address */
+  const char *limit; /* (nullable): which one it was refused for, as administrators are told */
   gboolean batching;
   gboolean is_returning;      /* to a stream: it says which event was its last */
   gboolean is_stream;         /* server-sent events; 101 stands for the answer that opens them */

@@ -344,10 +344,10 @@ test_sampler (void)
   g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
   g_autoptr (ChoirAdminSampler) sampler = choir_admin_sampler_new (hub->hub);
   const double quantiles[] = { 0.5, 0.99 };
-  ChoirAdminRates rates;
+  ChoirAdminPace rates;
   double latencies[2];
 
-  choir_admin_sampler_get_rates (sampler, &rates);
+  choir_admin_sampler_get_pace (sampler, &rates);
   assert_about (rates.received_per_s, 0.0);
   choir_admin_sampler_get_latencies (sampler, quantiles, latencies, 2);
   assert_about (latencies[0], 0.0);
@@ -361,7 +361,7 @@ test_sampler (void)
       fake_hub_advance (hub, G_USEC_PER_SEC);
     }
 
-  choir_admin_sampler_get_rates (sampler, &rates);
+  choir_admin_sampler_get_pace (sampler, &rates);
   assert_about (rates.received_per_s, 2.0);
   assert_about (rates.errors_per_s, 0.5);
   assert_about (rates.publishes_per_s, 1.0);
@@ -373,7 +373,7 @@ test_sampler (void)
   /* what is longer ago does not count */
   for (guint i = 0; i < 12; i++)
     fake_hub_advance (hub, G_USEC_PER_SEC);
-  choir_admin_sampler_get_rates (sampler, &rates);
+  choir_admin_sampler_get_pace (sampler, &rates);
   assert_about (rates.received_per_s, 0.0);
   choir_admin_sampler_get_latencies (sampler, quantiles, latencies, 2);
   g_assert_cmpfloat (latencies[0], >, 0.0);
