@@ -401,3 +401,134 @@ choir_chat_stamp_message (ChoirSession *session,
 
   return out;
 }
+
+/**
+ * choir_chat_check_kept:
+ * @type: what somebody wants to publish
+ * @error: return location: %CHOIR_ERROR_VALIDATION
+ *
+ * Returns: %FALSE if it means something only as long as somebody is there, or as a part of
+ * something
+ */
+gboolean
+choir_chat_check_kept (const char *type, GError **error)
+{
+  static const char *const transient[] = { "chat.typing", "chat.chunk", "cursor.position",
+                                           "selection.change", NULL };
+
+  if (!g_strv_contains (transient, type))
+    return TRUE;
+
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                       "Messages of this type are never kept: broadcast them");
+
+  return FALSE;
+}
+
+/* What the service knows better. A back end speaks for others: it says who has sent a message */
+static gboolean
+is_replaced (ChoirSlice key, gboolean may_say, gboolean *says_user)
+{
+  static const ChoirSlice always[] = {
+    CHOIR_SLICE_LITERAL ("role"),
+    CHOIR_SLICE_LITERAL ("message_id"),
+    CHOIR_SLICE_LITERAL ("idempotency_key"),
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (always); i++)
+    if (choir_json_key_equals (key, always[i]))
+      return TRUE;
+
+  if (choir_json_key_equals (key, CHOIR_SLICE_LITERAL ("user_id")))
+    {
+      *says_user = may_say;
+      return !may_say;
+    }
+
+  return !may_say && choir_json_key_equals (key, CHOIR_SLICE_LITERAL ("session_id"));
+}
+
+static GString *
+stamp_spoken (const ChoirChatSpeaker *speaker,
+              ChoirSlice payload,
+              const char *message_id,
+              const char *role)
+{
+  GString *stamped = g_string_sized_new (payload.len + 192);
+  gboolean says_user = FALSE;
+  ChoirJsonMember member;
+  gsize cursor = 0;
+
+  choir_payload_open (stamped);
+  choir_payload_add_string (stamped, "message_id", message_id);
+  choir_payload_add_string (stamped, "role", role);
+  while (choir_json_slice_next_member (payload, &cursor, &member))
+    {
+      if (is_replaced (member.key, speaker->is_back_end, &says_user))
+        continue;
+
+      g_string_append (stamped, ",\"");
+      g_string_append_len (stamped, member.key.data, (gssize) member.key.len);
+      g_string_append (stamped, "\":");
+      g_string_append_len (stamped, member.value.raw.data, (gssize) member.value.raw.len);
+    }
+  if (!says_user)
+    choir_payload_add_string (stamped, "user_id", speaker->user_id);
+  choir_payload_close (stamped);
+
+  return stamped;
+}
+
+/**
+ * choir_chat_admit:
+ * @speaker: who publishes without a session
+ * @type: the message's type
+ * @payload: (inout): a valid object; of a `chat.message` with what the service knows better
+ * @stamped: (out) (transfer full) (nullable): what @payload points into then
+ * @message_id: (out) (transfer full) (nullable): of a `chat.message`
+ * @error: return location: %CHOIR_ERROR_VALIDATION, %CHOIR_ERROR_PERMISSION_DENIED
+ *
+ * Returns: whether a chat message is what it would have to be on a connection; others are
+ */
+gboolean
+choir_chat_admit (const ChoirChatSpeaker *speaker,
+                  const char *type,
+                  ChoirSlice *payload,
+                  GString **stamped,
+                  char **message_id,
+                  GError **error)
+{
+  g_auto (ChoirChatMessage) read = { 0 };
+
+  if (strcmp (type, "chat.message") != 0)
+    return TRUE;
+
+  if (!choir_chat_read_message (NULL, *payload, &read, error))
+    return FALSE;
+
+  if (read.content.raw.len == 0)
+    {
+      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
+                           "A chat.message must have \"content\", a string");
+      return FALSE;
+    }
+
+  if (strcmp (read.role, "user") != 0 && !speaker->is_back_end)
+    {
+      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED, "You may not speak as \"%s\"",
+                   read.role);
+      return FALSE;
+    }
+
+  if (read.message_id == NULL)
+    {
+      read.message_id = g_malloc (CHOIR_ID_SIZE);
+      choir_id_generate (read.message_id);
+    }
+
+  *stamped = stamp_spoken (speaker, *payload, read.message_id, read.role);
+  *payload = choir_payload_as_slice (*stamped);
+  *message_id = g_steal_pointer (&read.message_id);
+
+  return TRUE;
+}

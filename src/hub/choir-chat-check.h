@@ -43,4 +43,19 @@ GString *choir_chat_stamp_message (ChoirSession *session,
 
 gboolean choir_chat_is_back_end (ChoirSession *session);
 
+/* Who speaks without a session */
+typedef struct
+{
+  const char *user_id;  /* (nullable) */
+  gboolean is_back_end; /* speaks for others, and in any role */
+} ChoirChatSpeaker;
+
+gboolean choir_chat_check_kept (const char *type, GError **error);
+gboolean choir_chat_admit (const ChoirChatSpeaker *speaker,
+                           const char *type,
+                           ChoirSlice *payload,
+                           GString **stamped,
+                           char **message_id,
+                           GError **error);
+
 G_END_DECLS

@@ -212,94 +212,6 @@ published_cb (const ChoirPublished *published, const GError *error, gpointer use
   post_unref (post);
 }
 
-/* What the service knows better. A back end speaks for others: it says who has sent a message */
-static gboolean
-is_replaced (ChoirSlice key, gboolean may_say, gboolean *says_user)
-{
-  static const ChoirSlice always[] = {
-    CHOIR_SLICE_LITERAL ("role"),
-    CHOIR_SLICE_LITERAL ("message_id"),
-    CHOIR_SLICE_LITERAL ("idempotency_key"),
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (always); i++)
-    if (choir_json_key_equals (key, always[i]))
-      return TRUE;
-
-  if (choir_json_key_equals (key, CHOIR_SLICE_LITERAL ("user_id")))
-    {
-      *says_user = may_say;
-      return !may_say;
-    }
-
-  return !may_say && choir_json_key_equals (key, CHOIR_SLICE_LITERAL ("session_id"));
-}
-
-static void
-stamp (Item *self, ChoirHttpRequest *request, const ChoirChatMessage *read)
-{
-  gboolean may_say = choir_http_request_is_back_end (request);
-  gboolean says_user = FALSE;
-  ChoirJsonMember member;
-  gsize cursor = 0;
-
-  self->stamped = g_string_sized_new (self->payload.len + 192);
-  choir_payload_open (self->stamped);
-  choir_payload_add_string (self->stamped, "message_id", self->message_id);
-  choir_payload_add_string (self->stamped, "role", read->role);
-  while (choir_json_slice_next_member (self->payload, &cursor, &member))
-    {
-      if (is_replaced (member.key, may_say, &says_user))
-        continue;
-
-      g_string_append (self->stamped, ",\"");
-      g_string_append_len (self->stamped, member.key.data, (gssize) member.key.len);
-      g_string_append (self->stamped, "\":");
-      g_string_append_len (self->stamped, member.value.raw.data, (gssize) member.value.raw.len);
-    }
-  if (!says_user)
-    choir_payload_add_string (self->stamped, "user_id", choir_claims_get_user_id (request->claims));
-  choir_payload_close (self->stamped);
-  self->payload = choir_payload_as_slice (self->stamped);
-}
-
-/* A chat message is held to what it would be on a connection */
-static gboolean
-check_chat (Item *self, ChoirHttpRequest *request, GError **error)
-{
-  g_auto (ChoirChatMessage) read = { 0 };
-
-  if (strcmp (self->type, "chat.message") != 0)
-    return TRUE;
-
-  if (!choir_chat_read_message (NULL, self->payload, &read, error))
-    return FALSE;
-
-  if (read.content.raw.len == 0)
-    {
-      g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
-                           "A chat.message must have \"content\", a string");
-      return FALSE;
-    }
-
-  if (strcmp (read.role, "user") != 0 && !choir_http_request_is_back_end (request))
-    {
-      g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED, "You may not speak as \"%s\"",
-                   read.role);
-      return FALSE;
-    }
-
-  self->message_id = g_steal_pointer (&read.message_id);
-  if (self->message_id == NULL)
-    {
-      self->message_id = g_malloc (CHOIR_ID_SIZE);
-      choir_id_generate (self->message_id);
-    }
-  stamp (self, request, &read);
-
-  return TRUE;
-}
-
 /* What a user says is shown to other people, as on a connection */
 static void
 sanitize (Item *self, ChoirHttpRequest *request, ChoirJsonFlags flags)
@@ -312,16 +224,6 @@ sanitize (Item *self, ChoirHttpRequest *request, ChoirJsonFlags flags)
 
   self->clean = choir_sanitizer_run (rules, self->payload, &len);
   self->payload = (ChoirSlice){ self->clean, len };
-}
-
-/* What means something only as long as somebody is there, or as a part of something */
-static gboolean
-is_transient (const char *type)
-{
-  static const char *const types[] = { "chat.typing", "chat.chunk", "cursor.position",
-                                       "selection.change", NULL };
-
-  return g_strv_contains (types, type);
 }
 
 static gboolean
@@ -340,13 +242,9 @@ check_names (const Item *self, ChoirHttpRequest *request, GError **error)
   else if (choir_router_is_reserved (self->type) && !choir_http_request_is_back_end (request))
     g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
                          "Messages of this type come from the service only");
-  else if (is_transient (self->type))
-    g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
-                         "Messages of this type are never kept: broadcast them");
-  else if (self->key != NULL)
-    return choir_http_check_key ("idempotency_key", self->key, error);
   else
-    return TRUE;
+    return choir_chat_check_kept (self->type, error) &&
+           (self->key == NULL || choir_http_check_key ("idempotency_key", self->key, error));
 
   return FALSE;
 }
@@ -354,6 +252,10 @@ check_names (const Item *self, ChoirHttpRequest *request, GError **error)
 static gboolean
 read_item (Item *self, ChoirHttpRequest *request, const ChoirJsonObject *object, GError **error)
 {
+  const ChoirChatSpeaker speaker = {
+    .user_id = choir_claims_get_user_id (request->claims),
+    .is_back_end = choir_http_request_is_back_end (request),
+  };
   ChoirJsonValue payload;
 
   if (request->channel != NULL)
@@ -382,7 +284,8 @@ read_item (Item *self, ChoirHttpRequest *request, const ChoirJsonObject *object,
 
   sanitize (self, request, payload.flags);
 
-  return check_chat (self, request, error);
+  return choir_chat_admit (&speaker, self->type, &self->payload, &self->stamped, &self->message_id,
+                           error);
 }
 
 /* @header: (nullable): a key besides the item's own */
