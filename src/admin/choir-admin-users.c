@@ -125,7 +125,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Change, change_free)
 static const char *
 get_field (ChoirBanKind kind)
 {
-  return kind == CHOIR_BAN_USER ? CHOIR_LOG_USER : CHOIR_LOG_TOKEN;
+  return kind == CHOIR_BAN_USER ? CHOIR_LOG_USER : CHOIR_LOG_JTI;
 }
 
 static void

@@ -45,7 +45,7 @@ gboolean choir_name_is_identifier (const char *name, gsize len);
 #define CHOIR_LOG_UNLOGGED "CHOIR_UNLOGGED"
 #define CHOIR_LOG_TYPE "CHOIR_TYPE"
 #define CHOIR_LOG_TASK "CHOIR_TASK"
-#define CHOIR_LOG_TOKEN "CHOIR_TOKEN"
+#define CHOIR_LOG_JTI "CHOIR_JTI"
 #define CHOIR_LOG_COUNT "CHOIR_COUNT"
 #define CHOIR_LOG_AFTER_MS "CHOIR_AFTER_MS"
 #define CHOIR_LOG_LOG_LEVEL "CHOIR_LOG_LEVEL"

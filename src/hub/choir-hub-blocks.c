@@ -7,6 +7,7 @@
 #include "choir-hub-private.h"
 
 #include "choir-close-code.h"
+#include "choir-observer.h"
 #include "choir-session-private.h"
 
 #include <string.h>
@@ -57,6 +58,25 @@ enforce (ChoirBanKind kind, const char *name, gpointer user_data)
   return choir_hub_kick_user (self, name, "Blocked by an administrator");
 }
 
+static void
+banned_cb (ChoirBlocklist *list,
+           guint kind,
+           const char *name,
+           gint64 until_us,
+           const char *reason,
+           gpointer user_data)
+{
+  if (kind == CHOIR_BAN_USER)
+    choir_hub_report_blocked (user_data, name, until_us, reason);
+}
+
+static void
+lifted_cb (ChoirBlocklist *list, guint kind, const char *name, gpointer user_data)
+{
+  if (kind == CHOIR_BAN_USER)
+    choir_hub_report_unblocked (user_data, name);
+}
+
 /* From now on there is a list, in memory only until it is loaded, and every door asks it */
 void
 choir_hub_make_blocklist (ChoirHub *self)
@@ -64,6 +84,8 @@ choir_hub_make_blocklist (ChoirHub *self)
   self->blocklist = choir_blocklist_new (self->stats);
   choir_blocklist_set_enforce (self->blocklist, enforce, self);
   choir_verifier_set_judge (self->verifier, judge, self);
+  g_signal_connect (self->blocklist, "banned", G_CALLBACK (banned_cb), self);
+  g_signal_connect (self->blocklist, "lifted", G_CALLBACK (lifted_cb), self);
 }
 
 void
@@ -71,6 +93,7 @@ choir_hub_drop_blocklist (ChoirHub *self)
 {
   choir_verifier_set_judge (self->verifier, NULL, NULL);
   choir_blocklist_set_enforce (self->blocklist, NULL, NULL);
+  g_signal_handlers_disconnect_by_data (self->blocklist, self);
   g_clear_object (&self->blocklist);
 }
 

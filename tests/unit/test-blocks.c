@@ -9,6 +9,7 @@
 
 #include "choir-close-code.h"
 #include "choir-error.h"
+#include "choir-observer.h"
 
 /* Blocked users and revoked tokens, as sessions feel it */
 
@@ -257,6 +258,39 @@ test_end (Fixture *self, gconstpointer data)
 }
 
 static void
+user_blocked (const char *user_id, gint64 until_us, const char *reason, gpointer user_data)
+{
+  g_string_append_printf (user_data, "blocked %s %" G_GINT64_FORMAT " %s; ", user_id, until_us,
+                          reason);
+}
+
+static void
+user_unblocked (const char *user_id, gpointer user_data)
+{
+  g_string_append_printf (user_data, "unblocked %s; ", user_id);
+}
+
+/* Who looks on hears of users, not of tokens */
+static void
+test_observer (Fixture *self, gconstpointer data)
+{
+  static const ChoirObserverFuncs funcs = {
+    .user_blocked = user_blocked,
+    .user_unblocked = user_unblocked,
+  };
+  g_autoptr (GString) told = g_string_new (NULL);
+  ChoirObserver observer = { .funcs = &funcs, .user_data = told };
+
+  choir_hub_add_observer (self->hub->hub, &observer);
+  fake_hub_ban (self->hub, CHOIR_BAN_USER, "alice");
+  fake_hub_ban (self->hub, CHOIR_BAN_TOKEN, "t");
+  lift (self, CHOIR_BAN_TOKEN, "t");
+  lift (self, CHOIR_BAN_USER, "alice");
+  choir_hub_remove_observer (self->hub->hub, &observer);
+  g_assert_cmpstr (told->str, ==, "blocked alice 0 a secret of ours; unblocked alice; ");
+}
+
+static void
 test_reload (Fixture *self, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -285,6 +319,7 @@ main (int argc, char **argv)
   ADD ("revoke-codes", NULL, test_revoke_codes);
   ADD ("waiting", "[session]\nresume-window=120s\n", test_waiting);
   ADD ("end", NULL, test_end);
+  ADD ("observer", NULL, test_observer);
   ADD ("reload", "[auth]\nkeep-revoked=1h\n", test_reload);
 
   return g_test_run ();
