@@ -85,9 +85,7 @@ class Machine:
         # whatever becomes of this process, its mounts end with it
         _call('unshare', CLONE_NEWNS)
         subprocess.run(['mount', '--make-rprivate', '/'], check=True)
-        subprocess.run(['mount', '-t', 'overlay', 'choir-test', '-o',
-                        f'lowerdir={base_directory()},upperdir={self._work}/upper,workdir={self._work}/work',
-                        str(self._root)], check=True)
+        self._fill_root()
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(self._work / 'notify'))
         with open(self._console, 'wb') as console:
@@ -102,6 +100,14 @@ class Machine:
         notify.close()
         self._enter_network(f'/proc/{self._leader}/ns/net')
         return self
+
+    def _fill_root(self):
+        done = subprocess.run(['mount', '-t', 'overlay', 'choir-test', '-o',
+                               f'lowerdir={base_directory()},upperdir={self._work}/upper,workdir={self._work}/work',
+                               str(self._root)], capture_output=True, check=False)
+        # not over every file system, and not over another overlay
+        if done.returncode != 0:
+            subprocess.run(['cp', '-a', f'{base_directory()}/.', str(self._root)], check=True)
 
     def _wait_ready(self, notify):
         deadline = Deadline(scaled(BOOT_S))
@@ -136,7 +142,7 @@ class Machine:
                     self._process.kill()
                     self._process.wait()
             _remove_cgroups()
-        subprocess.run(['umount', str(self._root)], check=False)
+        subprocess.run(['umount', '--quiet', str(self._root)], check=False)
         subprocess.run(['rm', '-rf', '--one-file-system', str(self._work)], check=True)
 
     def __enter__(self):
