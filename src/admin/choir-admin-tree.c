@@ -90,15 +90,21 @@ get_info (ChoirAdminKind kind)
     }
 }
 
+/* GDBus gives the path of the subtree, or of the object in it that is called */
 static ChoirAdminKind
-get_kind (const char *subtree)
+get_kind (const char *object_path)
 {
-  guint kind = 0;
+  for (guint kind = 0; kind < CHOIR_N_ADMIN_KINDS; kind++)
+    {
+      const char *subtree = choir_admin_path_get_subtree (kind);
+      gsize len = strlen (subtree);
 
-  while (strcmp (choir_admin_path_get_subtree (kind), subtree) != 0)
-    kind++;
+      if (strncmp (object_path, subtree, len) == 0 &&
+          (object_path[len] == '\0' || object_path[len] == '/'))
+        return kind;
+    }
 
-  return kind;
+  g_assert_not_reached ();
 }
 
 /* There may be any number: they are listed, in pages, to those who may know */

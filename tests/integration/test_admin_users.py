@@ -13,7 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import CLOSE, EventStream, connect, emulate, http_get, sse_target  # noqa: E402
-from choir_test.bus import INVALID_ARGS, NOT_FOUND, Bus, BusError, make_daemon  # noqa: E402
+from choir_test.bus import INVALID_ARGS, NAME, NOT_FOUND, Bus, BusError, make_daemon  # noqa: E402
+from choir_test.bus_client import BusClient  # noqa: E402
 
 INVALID_TYPE = 'org.choir.Choir1.Error.InvalidMessageType'
 LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded'
@@ -294,3 +295,68 @@ def test_close_document(bus, daemon):
         refused(bus, INVALID_ARGS, 'CloseDocument', 'notes', 'r' * 124)
         bob.send({'type': 'document.open', 'payload': {'document_id': 'notes'}})
         assert bob.wait_type('document.opened')['payload']['content'] == 'text'
+
+
+# The same by the objects
+
+
+def path_of(kind, name):
+    """sd_bus_path_encode(3)"""
+    def escape(i, byte):
+        char = chr(byte)
+        plain = char.isascii() and (char.isalpha() or (char.isdigit() and i > 0))
+        return char if plain else f'_{byte:02x}'
+
+    return f'/org/choir/Choir1/{kind}/' + ''.join(escape(i, byte) for i, byte in enumerate(name.encode()))
+
+
+def call_object(bus, kind, name, method, signature, *arguments):
+    return bus.busctl('call', NAME, path_of(kind, name), f'{NAME}.{kind.capitalize()}', method, signature, *arguments)
+
+
+def test_objects(bus, daemon):
+    with join(daemon, 'alice') as alice, join(daemon, 'bob') as bob:
+        connection = connection_of(alice)
+        call_object(bus, 'connection', connection, 'Subscribe', 's', 'news:1')
+        alice.wait_type('subscription.confirmed')
+        assert call_object(bus, 'channel', 'news:1', 'Publish', 'ss', 'headline', '{"text":"Tea"}')[1:] == [1, 1]
+        alice.wait_type('headline')
+        call_object(bus, 'connection', connection, 'Unsubscribe', 's', 'news:1')
+        alice.wait_type('subscription.removed')
+        call_object(bus, 'connection', connection, 'Send', 'ss', 'system.notification', '{"message":"Hello"}')
+        alice.wait_type('system.notification')
+
+        bob.send({'type': 'document.open', 'payload': {'document_id': 'notes'}})
+        bob.wait_type('document.opened')
+        assert call_object(bus, 'document', 'notes', 'Close', 's', 'We move') == [1]
+        assert bob.wait_type('document.closed')['payload']['reason'] == 'We move'
+
+        call_object(bus, 'session', alice.seen[0]['payload']['session_id'], 'Close', 's', 'Enough')
+        assert alice.ws.recv_close() == (4002, 'Enough')
+        call_object(bus, 'connection', connection_of(bob), 'Kick', 's', 'You too')
+        assert bob.ws.recv_close() == (4002, 'You too')
+
+
+def test_close_of_a_session_that_waits(bus, daemon):
+    with join(daemon, 'alice') as alice:
+        session = alice.seen[0]['payload']['session_id']
+        alice.ws.abort()
+    while metric(daemon, 'choir_waiting_sessions') == 0:
+        pass
+    call_object(bus, 'session', session, 'Close', 's', '')
+    while metric(daemon, 'choir_waiting_sessions') > 0:
+        pass
+
+
+# Who watches is told
+
+
+def test_signals(bus, daemon):
+    with BusClient(bus) as admin:
+        admin.watch('users')
+        until = int((time.time() + 3600) * 1e6)
+        bus.call('BlockUser', 'sts', 'alice', str(until), 'spam')
+        assert admin.wait('UserBlocked') == ('alice', until, 'spam')
+        bus.call('RevokeToken', 's', 't1')
+        bus.call('UnblockUser', 's', 'alice')
+        assert admin.wait('UserUnblocked') == ('alice',)
