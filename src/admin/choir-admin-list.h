@@ -7,6 +7,7 @@
 #pragma once
 
 #include "choir-admin-call.h"
+#include "choir-admin-order.h"
 #include "choir-admin-page.h"
 #include "choir-admin-selection.h"
 #include "choir-audience.h"
@@ -21,6 +22,12 @@ GVariant *choir_admin_list_connections (ChoirHub *hub,
                                         const ChoirAudience *audience,
                                         guint offset,
                                         guint limit);
+GVariant *choir_admin_list_sorted_connections (ChoirHub *hub,
+                                               const ChoirAudience *audience,
+                                               ChoirAdminOrder order,
+                                               ChoirAdminGrowth *growth,
+                                               guint offset,
+                                               guint limit);
 GVariant *choir_admin_list_users (ChoirHub *hub,
                                   const ChoirAdminSelection *selection,
                                   guint offset,

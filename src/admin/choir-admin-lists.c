@@ -6,6 +6,7 @@
 
 #include "choir-admin-list.h"
 #include "choir-admin-methods.h"
+#include "choir-admin-private.h"
 
 /* The List methods of org.choir.Choir1.Manager, but that of connections */
 
@@ -16,38 +17,53 @@ typedef GVariant *(*ListFunc) (ChoirHub *hub,
                                guint limit);
 
 static void
-perform_list (ChoirAdminCall *call, ParseFunc parse, ListFunc list)
+perform_list (ChoirAdminCall *call,
+              guint orders,
+              ChoirAdminGrowth **growth,
+              ParseFunc parse,
+              ListFunc list)
 {
   g_auto (ChoirAdminSelection) selection = { 0 };
   g_autoptr (GVariant) dict = NULL;
+  g_autoptr (GVariant) filter = NULL;
   g_autoptr (GError) error = NULL;
+  ChoirAdminOrder order;
   guint offset, limit;
 
   g_variant_get (call->parameters, "(@a{sv}uu)", &dict, &offset, &limit);
 
-  if (!parse (&selection, dict, &error))
-    choir_admin_call_fail (call, error);
-  else
-    choir_admin_call_return (
-      call, g_variant_new ("(@aa{sv})", list (call->hub, &selection, offset, limit)));
+  if (!choir_admin_order_take (dict, orders, &order, &filter, &error) ||
+      !parse (&selection, filter, &error))
+    {
+      choir_admin_call_fail (call, error);
+      return;
+    }
+
+  selection.order = order;
+  if (order == CHOIR_ADMIN_ORDER_RATE)
+    selection.growth = choir_admin_ensure_growth (growth);
+  choir_admin_call_return (
+    call, g_variant_new ("(@aa{sv})", list (call->hub, &selection, offset, limit)));
 }
 
 static void
 list_users (ChoirAdminCall *call)
 {
-  perform_list (call, choir_admin_selection_parse_users, choir_admin_list_users);
+  perform_list (call, CHOIR_ADMIN_ORDERS_OF_USERS, &call->admin->users_growth,
+                choir_admin_selection_parse_users, choir_admin_list_users);
 }
 
 static void
 list_channels (ChoirAdminCall *call)
 {
-  perform_list (call, choir_admin_selection_parse_channels, choir_admin_list_channels);
+  perform_list (call, CHOIR_ADMIN_ORDERS_OF_CHANNELS, &call->admin->channels_growth,
+                choir_admin_selection_parse_channels, choir_admin_list_channels);
 }
 
 static void
 list_tasks (ChoirAdminCall *call)
 {
-  perform_list (call, choir_admin_selection_parse_tasks, choir_admin_list_tasks);
+  perform_list (call, 0, NULL, choir_admin_selection_parse_tasks, choir_admin_list_tasks);
 }
 
 #define LIST(name, perform)                                                                        \

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "choir-admin-call.h"
+#include "choir-admin-growth.h"
 #include "choir-admin-sampler.h"
 #include "choir-admin-trace.h"
 #include "choir-admin-tree.h"
@@ -24,9 +25,12 @@ struct _ChoirAdmin
   gpointer host_data;          /* of @host */
   ChoirAuthority *authority;   /* (owned) (nullable): while exported */
   GCancellable *cancellable;   /* (owned): of calls that wait for leave */
-  ChoirAdminSampler *sampler;  /* (owned) */
+  ChoirAdminSampler *sampler;  /* (owned) (nullable): from the first export on */
   ChoirAdminWatch *watch;      /* (owned) */
   ChoirAdminTraces *traces;    /* (owned) */
+  ChoirAdminGrowth *connections_growth; /* (owned) (nullable): of what each has said */
+  ChoirAdminGrowth *users_growth;       /* (owned) (nullable) */
+  ChoirAdminGrowth *channels_growth;    /* (owned) (nullable) */
   GDBusConnection *connection; /* (owned) (nullable): where the objects are exported */
   gint64 started_us;           /* wall */
   guint manager_id;            /* its registration; 0: not exported */

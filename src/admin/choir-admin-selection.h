@@ -7,6 +7,7 @@
 #pragma once
 
 #include "choir-admin-filter.h"
+#include "choir-admin-order.h"
 #include "choir-task.h"
 
 G_BEGIN_DECLS
@@ -34,6 +35,8 @@ typedef struct
   gboolean blocked;
   gboolean stored;
   ChoirTaskState state;
+  ChoirAdminOrder order;    /* taken out of the filter before it is parsed, and set afterwards */
+  ChoirAdminGrowth *growth; /* borrowed (nullable): for the order by rate */
 } ChoirAdminSelection;
 
 /* %CHOIR_ERROR_VALIDATION, naming the key; then @self needs no clearing */

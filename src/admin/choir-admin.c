@@ -34,7 +34,6 @@ choir_admin_new (ChoirHub *hub,
   self->host_data = host_data;
   self->cancellable = g_cancellable_new ();
   self->started_us = choir_clock_wall_us ();
-  self->sampler = choir_admin_sampler_new (hub);
   self->watch = choir_admin_watch_new (self);
   self->traces = choir_admin_traces_new (hub);
 
@@ -49,6 +48,9 @@ clear_admin (gpointer data)
   g_clear_pointer (&self->traces, choir_admin_traces_free);
   g_clear_pointer (&self->watch, choir_admin_watch_free);
   g_clear_pointer (&self->sampler, choir_admin_sampler_free);
+  g_clear_pointer (&self->connections_growth, choir_admin_growth_free);
+  g_clear_pointer (&self->users_growth, choir_admin_growth_free);
+  g_clear_pointer (&self->channels_growth, choir_admin_growth_free);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->hub);
 }
@@ -188,6 +190,9 @@ choir_admin_export (ChoirAdmin *self,
 
   self->connection = g_object_ref (connection);
   self->authority = choir_authority_new (bus);
+  /* where there is no bus nobody asks */
+  if (self->sampler == NULL)
+    self->sampler = choir_admin_sampler_new (self->hub);
 
   return TRUE;
 }

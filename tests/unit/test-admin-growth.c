@@ -3,7 +3,7 @@
  */
 
 #include "choir-admin-page.h"
-#include "choir-admin-rates.h"
+#include "choir-admin-growth.h"
 
 #include "choir-clock.h"
 
@@ -12,13 +12,13 @@
 /* Rates */
 
 static double
-look_once (ChoirAdminRates *rates, gconstpointer thing, guint64 count)
+look_once (ChoirAdminGrowth *rates, gconstpointer thing, guint64 count)
 {
   double rate;
 
-  choir_admin_rates_begin (rates);
-  rate = choir_admin_rates_look (rates, thing, count);
-  choir_admin_rates_end (rates);
+  choir_admin_growth_begin (rates);
+  rate = choir_admin_growth_look (rates, thing, count);
+  choir_admin_growth_end (rates);
 
   return rate;
 }
@@ -32,7 +32,7 @@ assert_rate (double rate, double expected)
 static void
 test_rate_of_a_window (void)
 {
-  g_autoptr (ChoirAdminRates) rates = choir_admin_rates_new ();
+  g_autoptr (ChoirAdminGrowth) rates = choir_admin_growth_new ();
   int thing;
 
   choir_clock_freeze (G_USEC_PER_SEC, 0);
@@ -48,7 +48,7 @@ test_rate_of_a_window (void)
 static void
 test_several_ask (void)
 {
-  g_autoptr (ChoirAdminRates) rates = choir_admin_rates_new ();
+  g_autoptr (ChoirAdminGrowth) rates = choir_admin_growth_new ();
   int thing;
 
   choir_clock_freeze (G_USEC_PER_SEC, 0);
@@ -65,7 +65,7 @@ test_several_ask (void)
 static void
 test_counter_that_went_back (void)
 {
-  g_autoptr (ChoirAdminRates) rates = choir_admin_rates_new ();
+  g_autoptr (ChoirAdminGrowth) rates = choir_admin_growth_new ();
   int thing;
 
   choir_clock_freeze (G_USEC_PER_SEC, 0);
@@ -78,19 +78,19 @@ test_counter_that_went_back (void)
 static void
 test_forgets_what_is_gone (void)
 {
-  g_autoptr (ChoirAdminRates) rates = choir_admin_rates_new ();
+  g_autoptr (ChoirAdminGrowth) rates = choir_admin_growth_new ();
   int first, second;
 
   choir_clock_freeze (G_USEC_PER_SEC, 0);
-  choir_admin_rates_begin (rates);
-  choir_admin_rates_look (rates, &first, 0);
-  choir_admin_rates_look (rates, &second, 0);
-  choir_admin_rates_end (rates);
-  g_assert_cmpuint (choir_admin_rates_get_n_things (rates), ==, 2);
+  choir_admin_growth_begin (rates);
+  choir_admin_growth_look (rates, &first, 0);
+  choir_admin_growth_look (rates, &second, 0);
+  choir_admin_growth_end (rates);
+  g_assert_cmpuint (choir_admin_growth_get_n_things (rates), ==, 2);
 
   choir_clock_advance (G_USEC_PER_SEC);
   look_once (rates, &first, 0);
-  g_assert_cmpuint (choir_admin_rates_get_n_things (rates), ==, 1);
+  g_assert_cmpuint (choir_admin_growth_get_n_things (rates), ==, 1);
   choir_clock_thaw ();
 }
 
@@ -153,10 +153,10 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/admin-rates/window", test_rate_of_a_window);
-  g_test_add_func ("/admin-rates/several-ask", test_several_ask);
-  g_test_add_func ("/admin-rates/counter-went-back", test_counter_that_went_back);
-  g_test_add_func ("/admin-rates/forgets", test_forgets_what_is_gone);
+  g_test_add_func ("/admin-growth/window", test_rate_of_a_window);
+  g_test_add_func ("/admin-growth/several-ask", test_several_ask);
+  g_test_add_func ("/admin-growth/counter-went-back", test_counter_that_went_back);
+  g_test_add_func ("/admin-growth/forgets", test_forgets_what_is_gone);
   g_test_add_func ("/admin-page/heaviest-first", test_heaviest_first);
   g_test_add_func ("/admin-page/heaviest-of-many", test_heaviest_of_many);
 

@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "choir-admin-rates.h"
+#include "choir-admin-growth.h"
 
 #include "choir-clock.h"
 
@@ -19,7 +19,7 @@ typedef struct
   guint32 window;
 } Entry;
 
-struct _ChoirAdminRates
+struct _ChoirAdminGrowth
 {
   GHashTable *entries; /* (element-type gpointer Entry) (owned) */
   gint64 window_us;    /* monotonic: when the window began; 0: none has */
@@ -30,14 +30,14 @@ struct _ChoirAdminRates
 };
 
 /**
- * choir_admin_rates_new:
+ * choir_admin_growth_new:
  *
- * Returns: (transfer full): rates of nothing
+ * Returns: (transfer full): of nothing
  */
-ChoirAdminRates *
-choir_admin_rates_new (void)
+ChoirAdminGrowth *
+choir_admin_growth_new (void)
 {
-  ChoirAdminRates *self = g_new0 (ChoirAdminRates, 1);
+  ChoirAdminGrowth *self = g_new0 (ChoirAdminGrowth, 1);
 
   self->entries = g_hash_table_new_full (NULL, NULL, NULL, g_free);
 
@@ -45,21 +45,30 @@ choir_admin_rates_new (void)
 }
 
 /**
- * choir_admin_rates_free:
- * @self: (transfer full): rates
+ * choir_admin_growth_free:
+ * @self: (transfer full): the growth of counters
  */
 void
-choir_admin_rates_free (ChoirAdminRates *self)
+choir_admin_growth_free (ChoirAdminGrowth *self)
 {
   g_clear_handle_id (&self->keeper, g_source_remove);
   g_hash_table_unref (self->entries);
   g_free (self);
 }
 
+ChoirAdminGrowth *
+choir_admin_ensure_growth (ChoirAdminGrowth **growth)
+{
+  if (*growth == NULL)
+    *growth = choir_admin_growth_new ();
+
+  return *growth;
+}
+
 static gboolean
 keeper_cb (gpointer user_data)
 {
-  ChoirAdminRates *self = user_data;
+  ChoirAdminGrowth *self = user_data;
 
   if (choir_clock_monotonic_us () - self->asked_us < KEEP_S * G_USEC_PER_SEC)
     return G_SOURCE_CONTINUE;
@@ -72,13 +81,13 @@ keeper_cb (gpointer user_data)
 }
 
 /**
- * choir_admin_rates_begin:
- * @self: rates
+ * choir_admin_growth_begin:
+ * @self: the growth of counters
  *
- * To be called before choir_admin_rates_look() is with every thing.
+ * To be called before choir_admin_growth_look() is with every thing.
  */
 void
-choir_admin_rates_begin (ChoirAdminRates *self)
+choir_admin_growth_begin (ChoirAdminGrowth *self)
 {
   gint64 now_us = choir_clock_monotonic_us ();
 
@@ -97,8 +106,8 @@ choir_admin_rates_begin (ChoirAdminRates *self)
 }
 
 /**
- * choir_admin_rates_look:
- * @self: rates
+ * choir_admin_growth_look:
+ * @self: the growth of counters
  * @thing: what is counted
  * @count: what its counter shows now
  *
@@ -106,7 +115,7 @@ choir_admin_rates_begin (ChoirAdminRates *self)
  *   was not there before
  */
 double
-choir_admin_rates_look (ChoirAdminRates *self, gconstpointer thing, guint64 count)
+choir_admin_growth_look (ChoirAdminGrowth *self, gconstpointer thing, guint64 count)
 {
   Entry *entry = g_hash_table_lookup (self->entries, thing);
 
@@ -138,33 +147,33 @@ choir_admin_rates_look (ChoirAdminRates *self, gconstpointer thing, guint64 coun
 static gboolean
 is_gone (gpointer thing, gpointer value, gpointer user_data)
 {
-  ChoirAdminRates *self = user_data;
+  ChoirAdminGrowth *self = user_data;
   const Entry *entry = value;
 
   return entry->window != self->window;
 }
 
 /**
- * choir_admin_rates_end:
- * @self: rates
+ * choir_admin_growth_end:
+ * @self: the growth of counters
  *
  * Forgets what was not there any more.
  */
 void
-choir_admin_rates_end (ChoirAdminRates *self)
+choir_admin_growth_end (ChoirAdminGrowth *self)
 {
   if (self->length_us > 0)
     g_hash_table_foreach_remove (self->entries, is_gone, self);
 }
 
 /**
- * choir_admin_rates_get_n_things:
- * @self: rates
+ * choir_admin_growth_get_n_things:
+ * @self: the growth of counters
  *
  * Returns: how many things it remembers
  */
 guint
-choir_admin_rates_get_n_things (ChoirAdminRates *self)
+choir_admin_growth_get_n_things (ChoirAdminGrowth *self)
 {
   return g_hash_table_size (self->entries);
 }
