@@ -19,26 +19,26 @@ G_BEGIN_DECLS
 
 struct _ChoirAdmin
 {
-  ChoirHub *hub;               /* (owned) */
-  ChoirCounters *counters;     /* borrowed */
-  const ChoirAdminHost *host;  /* borrowed */
-  gpointer host_data;          /* of @host */
-  ChoirAuthority *authority;   /* (owned) (nullable): while exported */
-  GCancellable *cancellable;   /* (owned): of calls that wait for leave */
-  ChoirAdminSampler *sampler;  /* (owned) (nullable): from the first export on */
-  ChoirAdminWatch *watch;      /* (owned) */
-  ChoirAdminTraces *traces;    /* (owned) */
+  ChoirHub *hub;                        /* (owned) */
+  ChoirCounters *counters;              /* borrowed */
+  const ChoirAdminHost *host;           /* borrowed */
+  gpointer host_data;                   /* of @host */
+  ChoirAuthority *authority;            /* (owned) (nullable): while exported */
+  GCancellable *cancellable;            /* (owned): of calls that wait for leave */
+  ChoirAdminSampler *sampler;           /* (owned) (nullable): from the first export on */
+  ChoirAdminWatch *watch;               /* (owned) */
+  ChoirAdminTraces *traces;             /* (owned) */
   ChoirAdminGrowth *connections_growth; /* (owned) (nullable): of what each has said */
   ChoirAdminGrowth *users_growth;       /* (owned) (nullable) */
   ChoirAdminGrowth *channels_growth;    /* (owned) (nullable) */
-  GDBusConnection *connection; /* (owned) (nullable): where the objects are exported */
-  gint64 started_us;           /* wall */
-  guint manager_id;            /* its registration; 0: not exported */
-  ChoirAdminTree tree;         /* what is below it */
-  guint owner_id;              /* 0: not started */
-  ChoirBusChoice bus;          /* where that is */
-  guint n_pending;             /* calls that wait for leave */
-  gboolean draining;           /* that was asked for on the bus */
+  GDBusConnection *connection;          /* (owned) (nullable): where the objects are exported */
+  gint64 started_us;                    /* wall */
+  guint manager_id;                     /* its registration; 0: not exported */
+  ChoirAdminTree tree;                  /* what is below it */
+  guint owner_id;                       /* 0: not started */
+  ChoirBusChoice bus;                   /* where that is */
+  guint n_pending;                      /* calls that wait for leave */
+  gboolean draining;                    /* that was asked for on the bus */
 };
 
 /* Calls under way hold it; whoever owns it calls choir_admin_free(). Main context only */

@@ -15,6 +15,18 @@
 
 /* What a session says to its own client: answers, and why there is none */
 
+static inline gboolean
+send_message (ChoirSession *self, const ChoirMessage *message)
+{
+  if (!choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, message))
+    return FALSE;
+
+  if (choir_hub_is_observed (self->hub))
+    choir_hub_report_answered (self->hub, self, message);
+
+  return TRUE;
+}
+
 /**
  * choir_session_send_message:
  * @self: a session with an outbox
@@ -25,13 +37,7 @@
 gboolean
 choir_session_send_message (ChoirSession *self, const ChoirMessage *message)
 {
-  if (!choir_broadcaster_send (choir_hub_get_broadcaster (self->hub), self->outbox, message))
-    return FALSE;
-
-  if (choir_hub_is_observed (self->hub))
-    choir_hub_report_answered (self->hub, self, message);
-
-  return TRUE;
+  return send_message (self, message);
 }
 
 /**
@@ -65,7 +71,7 @@ choir_session_send_version (ChoirSession *self,
   if (request != NULL)
     message.correlation_id = request->correlation_id;
 
-  if (choir_session_send_message (self, &message))
+  if (send_message (self, &message))
     *choir_stats_for_answer (stats, type)->sent += 1;
 }
 

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "fake-link.h"
+#include "store-sync.h"
 
 #include "choir-close-code.h"
 #include "choir-observer.h"
@@ -233,6 +234,26 @@ test_overload (void)
 }
 
 static void
+test_blocks (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (NULL);
+  g_autoptr (Witness) witness = witness_new (hub);
+  g_autoptr (GAsyncResult) result = NULL;
+  GAsyncResult *saved = NULL;
+
+  fake_hub_ban (hub, CHOIR_BAN_USER, "alice");
+  g_assert_true (g_str_has_prefix (witness->said->str, "blocked alice "));
+  g_string_truncate (witness->said, 0);
+  fake_hub_ban (hub, CHOIR_BAN_TOKEN, "t1");
+  expect (witness, "");
+
+  choir_blocklist_lift_async (choir_hub_get_blocklist (hub->hub), CHOIR_BAN_USER, "alice", NULL,
+                              store_save_result, &saved);
+  result = store_wait (&saved);
+  expect (witness, "unblocked alice\n");
+}
+
+static void
 drained_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   *(gboolean *) user_data = choir_hub_drain_finish (CHOIR_HUB (source), result, NULL);
@@ -284,6 +305,7 @@ main (int argc, char **argv)
   g_test_add_func ("/observer/messages", test_messages);
   g_test_add_func ("/observer/documents", test_documents);
   g_test_add_func ("/observer/overload", test_overload);
+  g_test_add_func ("/observer/blocks", test_blocks);
   g_test_add_func ("/observer/drain", test_drain);
   g_test_add_func ("/observer/leave", test_leave);
 
