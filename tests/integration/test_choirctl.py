@@ -251,9 +251,10 @@ def test_pages(ctl, daemon):
             client.ws.close()
 
 
-def test_all_takes_more_than_a_page(ctl, daemon):
+def test_all_takes_more_than_a_page(bus, ctl):
     """The service gives at most 1000 at once."""
-    with join(daemon, 'alice') as alice:
+    with make_daemon(bus, {'session.max-subscriptions': '2000'}) as daemon, join(daemon, 'alice') as alice:
+        bus.wait_name()
         names = {f'chat:room{i}' for i in range(1100)}
         listed = sorted(names)
         for at in range(0, len(listed), 50):
@@ -373,14 +374,14 @@ def test_kick(ctl, daemon):
 def test_block(ctl, daemon):
     with join(daemon, 'alice') as alice:
         until = time.time() + 3600
-        done, = ctl.json('block', 'alice', '--for', '1h', '--reason', 'Sp\x1b[31mam')
+        done, = ctl.json('block', 'alice', '--for', '1h', '--reason', 'Sp\u202eam')
         assert (done['user'], done['closed']) == ('alice', 1)
         assert abs(done['until'] / 1e6 - until) < DEADLINE
         alice.ws.recv_close()
     entry, = ctl.json('blocked')
-    assert (entry['user'], entry['until'], entry['reason'], entry['uid']) == ('alice', done['until'], 'Sp\x1b[31mam', os.getuid())
+    assert (entry['user'], entry['until'], entry['reason'], entry['uid']) == ('alice', done['until'], 'Sp\u202eam', os.getuid())
     text = ctl('blocked')
-    assert '\x1b' not in text and 'Sp\\u001b[31mam' in text
+    assert '\u202e' not in text and 'Sp\\u202eam' in text
     assert text.endswith('\n1 blocked user\n')
 
     assert ctl('block', 'bob') == 'bob: 0 connections closed, blocked\n'
@@ -401,7 +402,7 @@ def test_revoke(ctl, daemon):
         other.check_alive()
     entry, = ctl.json('revoked')
     assert (entry['jti'], entry['uid']) == ('t-1', os.getuid())
-    assert re.search(r'^t-1  \d{4}-', ctl('revoked'), re.MULTILINE)
+    assert re.search(r'^t-1 +\d{4}-', ctl('revoked'), re.MULTILINE)
     assert ctl('unrevoke', 't-1') == 't-1: no longer revoked\n'
     ctl.fails(NOT_FOUND, 'unrevoke', 't-1')
     assert ctl.json('revoked') == []
