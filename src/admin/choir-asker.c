@@ -13,8 +13,8 @@
 #include "choir-polkit.h"
 
 /* Callers wait for 25 s, unless they know that a person is asked */
-#define QUESTION_TIMEOUT_S 20
-#define DIALOG_TIMEOUT_S (5 * 60)
+#define QUESTION_TIMEOUT_MS (20 * 1000)
+#define DIALOG_TIMEOUT_MS (5 * 60 * 1000)
 /* Characters of what a person is told the call is about */
 #define TARGET_MAX 64
 /* A polkit that comes and goes is not logged more often than that */
@@ -25,6 +25,8 @@ struct _ChoirAsker
   GObject parent_instance;
 
   ChoirPolkit *polkit; /* (owned) */
+  guint question_timeout_ms;
+  guint dialog_timeout_ms;
   guint n_questions;
   GHashTable *users; /* (owned): uid to questions under way */
   gint64 missing_us; /* when it was said that polkit gives no answer; 0: it does */
@@ -218,11 +220,11 @@ allows_interaction (GDBusMethodInvocation *invocation)
 
 /* Whatever ends a question but its answer */
 static void
-watch (GTask *task, GDBusMethodInvocation *invocation, guint timeout_s)
+watch (GTask *task, GDBusMethodInvocation *invocation, guint timeout_ms)
 {
   Question *question = g_task_get_task_data (task);
 
-  question->timeout_id = g_timeout_add_seconds (timeout_s, timeout_cb, question);
+  question->timeout_id = g_timeout_add (timeout_ms, timeout_cb, question);
   question->watch_id = g_bus_watch_name_on_connection (
     g_dbus_method_invocation_get_connection (invocation),
     g_dbus_method_invocation_get_sender (invocation), G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
@@ -279,7 +281,7 @@ choir_asker_ask_async (ChoirAsker *self,
   question->cancellable = g_cancellable_new ();
   g_task_set_task_data (task, question, question_free);
 
-  watch (task, invocation, interactive ? DIALOG_TIMEOUT_S : QUESTION_TIMEOUT_S);
+  watch (task, invocation, interactive ? self->dialog_timeout_ms : self->question_timeout_ms);
   choir_polkit_check_async (self->polkit, g_dbus_method_invocation_get_sender (invocation),
                             action_id, details, interactive, question->cancellable, answered_cb,
                             g_steal_pointer (&task));
@@ -324,6 +326,7 @@ choir_asker_init (ChoirAsker *self)
 {
   self->polkit = choir_polkit_new ();
   self->users = g_hash_table_new (NULL, NULL);
+  choir_asker_set_timeouts (self, QUESTION_TIMEOUT_MS, DIALOG_TIMEOUT_MS);
 }
 
 /**
@@ -335,4 +338,19 @@ ChoirAsker *
 choir_asker_new (void)
 {
   return g_object_new (CHOIR_TYPE_ASKER, NULL);
+}
+
+/**
+ * choir_asker_set_timeouts:
+ * @self: an asker
+ * @question_ms: how long polkit may take by itself, in milliseconds
+ * @dialog_ms: how long a person may take
+ *
+ * For tests that can't wait.
+ */
+void
+choir_asker_set_timeouts (ChoirAsker *self, guint question_ms, guint dialog_ms)
+{
+  self->question_timeout_ms = question_ms;
+  self->dialog_timeout_ms = dialog_ms;
 }

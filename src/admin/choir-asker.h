@@ -20,11 +20,13 @@ G_BEGIN_DECLS
 #define CHOIR_TYPE_ASKER (choir_asker_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirAsker, choir_asker, CHOIR, ASKER, GObject)
 
-/* Questions under way: of one user, and of all */
-#define CHOIR_ASKER_USER_MAX 64
-#define CHOIR_ASKER_QUESTIONS_MAX 256
+/* Questions under way: of one user, and of all. The bus itself lets the service wait for 128
+ * answers (dbus-daemon(1), max_replies_per_connection). */
+#define CHOIR_ASKER_USER_MAX 32
+#define CHOIR_ASKER_QUESTIONS_MAX 96
 
 ChoirAsker *choir_asker_new (void);
+void choir_asker_set_timeouts (ChoirAsker *self, guint question_ms, guint dialog_ms);
 
 void choir_asker_ask_async (ChoirAsker *self,
                             GDBusMethodInvocation *invocation,

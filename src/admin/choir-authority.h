@@ -52,7 +52,7 @@ typedef enum
 G_DECLARE_FINAL_TYPE (ChoirAuthority, choir_authority, CHOIR, AUTHORITY, GObject)
 
 /* Checks under way: of one connection to the bus, and of all */
-#define CHOIR_AUTHORITY_CALLER_MAX 128
+#define CHOIR_AUTHORITY_CALLER_MAX 64
 #define CHOIR_AUTHORITY_CHECKS_MAX 1024
 
 ChoirAuthority *choir_authority_new (ChoirBusChoice bus);

@@ -4,7 +4,6 @@
 
 #include "config.h"
 
-#include "choir-admin-access.h"
 #include "choir-admin-error.h"
 #include "choir-admin-filter.h"
 #include "choir-error.h"
@@ -179,17 +178,6 @@ test_clear (void)
   choir_audience_clear (&filter);
 }
 
-static void
-test_access (void)
-{
-  g_assert_true (choir_admin_access_allows (0, 990));
-  g_assert_true (choir_admin_access_allows (990, 990));
-  g_assert_true (choir_admin_access_allows (0, 0));
-  g_assert_false (choir_admin_access_allows (1000, 990));
-  g_assert_false (choir_admin_access_allows (1000, 0));
-  g_assert_false (choir_admin_access_allows (G_MAXUINT32, 0));
-}
-
 /* Each error has a name of its own on the bus, and comes back from it as itself */
 static void
 test_errors (void)
@@ -236,7 +224,6 @@ main (int argc, char **argv)
 
   g_test_add_func ("/admin/filter/exclude-limit", test_exclude_limit);
   g_test_add_func ("/admin/filter/clear", test_clear);
-  g_test_add_func ("/admin/access", test_access);
   g_test_add_func ("/admin/errors", test_errors);
 
   return g_test_run ();
