@@ -15,6 +15,7 @@ choir_upgrade_refuse (ChoirUpgrade *self, guint status, ChoirError problem, cons
 
 /* choir-upgrade-read.c */
 char *choir_upgrade_dup_parameter (const char *query, const char *name);
+void choir_upgrade_read_token (ChoirUpgrade *self, const ChoirUpgradeRequest *request);
 gboolean choir_upgrade_read_stream (ChoirUpgrade *self, const ChoirUpgradeRequest *request);
 void choir_upgrade_settle_stream (ChoirUpgrade *self, ChoirGateway *gateway);
 

@@ -44,6 +44,41 @@ choir_upgrade_dup_parameter (const char *query, const char *name)
   return NULL;
 }
 
+/* `bearer.JWT` or `jwt.JWT` among the subprotocols: the way for browsers, which can't set headers
+ */
+static char *
+dup_protocol_token (const char *protocols)
+{
+  g_auto (GStrv) offered = g_strsplit (protocols, ",", 32);
+
+  for (char **offer = offered; *offer != NULL; offer++)
+    {
+      const char *name = g_strstrip (*offer);
+
+      if (g_str_has_prefix (name, "bearer.") || g_str_has_prefix (name, "jwt."))
+        return g_strdup (strchr (name, '.') + 1);
+    }
+
+  return NULL;
+}
+
+void
+choir_upgrade_read_token (ChoirUpgrade *self, const ChoirUpgradeRequest *request)
+{
+  if (request->authorization != NULL &&
+      g_ascii_strncasecmp (request->authorization, "Bearer ", 7) == 0)
+    {
+      g_free (self->token);
+      self->token = g_strstrip (g_strdup (request->authorization + 7));
+    }
+
+  if (self->token == NULL && request->protocols != NULL)
+    self->token = dup_protocol_token (request->protocols);
+
+  if (self->token == NULL)
+    self->token = choir_upgrade_dup_parameter (request->query, "token");
+}
+
 /* What an EventSource sends by itself; a page that is loaded anew can't set the header. One that is
  * none of ours is as good as none */
 static void

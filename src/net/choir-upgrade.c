@@ -89,24 +89,6 @@ refuse_error (ChoirUpgrade *self, const GError *error)
     refuse_token (self, CHOIR_ERROR_AUTH, "Invalid token");
 }
 
-/* `bearer.JWT` or `jwt.JWT` among the subprotocols: the way for browsers, which can't set headers
- */
-static char *
-dup_protocol_token (const char *protocols)
-{
-  g_auto (GStrv) offered = g_strsplit (protocols, ",", 32);
-
-  for (char **offer = offered; *offer != NULL; offer++)
-    {
-      const char *name = g_strstrip (*offer);
-
-      if (g_str_has_prefix (name, "bearer.") || g_str_has_prefix (name, "jwt."))
-        return g_strdup (strchr (name, '.') + 1);
-    }
-
-  return NULL;
-}
-
 static void
 choose_subprotocol (ChoirUpgrade *self, const char *protocols)
 {
@@ -221,23 +203,6 @@ route (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *req
 }
 
 static void
-find_token (ChoirUpgrade *self, const ChoirUpgradeRequest *request)
-{
-  if (request->authorization != NULL &&
-      g_ascii_strncasecmp (request->authorization, "Bearer ", 7) == 0)
-    {
-      g_free (self->token);
-      self->token = g_strstrip (g_strdup (request->authorization + 7));
-    }
-
-  if (self->token == NULL && request->protocols != NULL)
-    self->token = dup_protocol_token (request->protocols);
-
-  if (self->token == NULL)
-    self->token = choir_upgrade_dup_parameter (request->query, "token");
-}
-
-static void
 find_address (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *request)
 {
   char peer[CHOIR_ADDRESS_TEXT_SIZE];
@@ -306,7 +271,7 @@ choir_upgrade_new (ChoirGateway *gateway, const ChoirUpgradeRequest *request)
       return self;
     }
 
-  find_token (self, request);
+  choir_upgrade_read_token (self, request);
   negotiate_extensions (self, gateway, request->extensions);
   self->client_id = choir_upgrade_dup_parameter (request->query, "client_id");
   if (self->client_id != NULL &&
