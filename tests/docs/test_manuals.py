@@ -225,6 +225,34 @@ def test_statuses_of_choirctl():
     assert described == statuses != []
 
 
+def examples_of_choirctl():
+    """What pages tell people to type: `choirctl VERB ...` in blocks and between backquotes, and in the manual."""
+    texts = [path.read_text('utf-8') for path in (*ROOT.glob('docs/*.md'), ROOT / 'README.md', ROOT / 'data' / 'prometheus' / 'choir.rules.yml')]
+    texts += [section(read('choirctl.1'), 'EXAMPLES'), read('choird.8'), read('choir.conf.5')]
+    return sorted({found for text in texts for found in re.findall(r'(?:^ +(?:\$ |sudo )*|`|; )choirctl ([^`\n#|]*)', text, re.MULTILINE)
+                   if found and not re.match(r'[A-Z\[]', found)})
+
+
+def test_examples_of_choirctl():
+    """Each verb and option in them is one."""
+    general, verbs = options_of_help(help_of(CHOIRCTL)), verbs_of_help()
+    examples = examples_of_choirctl()
+    assert len(examples) > 20
+    for example in examples:
+        words = [word for word in re.split(r'\s+', example.strip()) if word]
+        while words and words[0].startswith('-'):
+            option = words.pop(0).partition('=')[0]
+            assert option in general, example
+            if option in ('-H', '--host', '--node', '--address'):
+                words.pop(0)
+        if not words:
+            continue
+        assert words[0] in verbs, example
+        options = options_of_help(help_of(CHOIRCTL, words[0]))
+        for word in words[1:]:
+            assert not re.match('--?[a-z]', word) or word.partition('=')[0] in options, example
+
+
 # choir-dbus(7)
 
 
