@@ -319,6 +319,17 @@ host_reload (gpointer user_data, GError **error)
   return reload (user_data, error);
 }
 
+/* 1 from the moment on that balancers are to send nobody */
+static void
+show_draining (ChoirDaemon *self, gboolean draining)
+{
+  ChoirCounterFamily *family =
+    choir_counters_add (self->counters, CHOIR_GAUGE, "choir_draining", NULL,
+                        "1 while clients leave, or are about to", NULL);
+
+  *choir_counter_family_get_cell (family, NULL) = draining;
+}
+
 static void
 drain_cb (ChoirTimer *timer)
 {
@@ -340,6 +351,7 @@ host_drain (gpointer user_data, guint64 after_ms)
     return;
 
   self->gateway->leaving = TRUE;
+  show_draining (self, TRUE);
   self->drain_due_us = due_us;
   choir_timer_wheel_arm (self->wheel, &self->drain_timer, after_us, drain_cb);
 }
@@ -365,6 +377,7 @@ choir_daemon_start (ChoirDaemon *self, GError **error)
   self->admin = choir_admin_new (self->hub, self->counters, &admin_host, self);
   choir_admin_start (self->admin, choir_config_get_choice (self->config, "bus", "bus"),
                      choir_config_get_string (self->config, "bus", "name"));
+  show_draining (self, FALSE);
   self->gateway->ready = TRUE;
 
   status_cb (&self->status_timer);
@@ -428,6 +441,7 @@ choir_daemon_stop (ChoirDaemon *self)
     }
 
   self->stopping = TRUE;
+  show_draining (self, TRUE);
   choir_log (CHOIR_LOG_LEVEL_NOTICE, "stopping", NULL);
   choir_sd_notify ("STOPPING=1");
   extend_cb (&self->extend_timer);

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from choir_test import DEADLINE, Daemon, connect, http_get
+from choir_test.bus import Bus, make_daemon
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / 'data' / 'prometheus' / 'choir.rules.yml'
@@ -89,6 +90,14 @@ def test_formats_say_the_same(busy):
 def test_promtool_finds_nothing_to_say_about_the_metrics(busy):
     status, said = promtool('check', 'metrics', text=scrape(busy, OLDER).body.decode())
     assert (status, said) == (0, '')
+
+
+def test_draining_shows():
+    with Bus() as bus, make_daemon(bus) as daemon:
+        bus.wait_name()
+        assert 'choir_draining 0' in scrape(daemon, OLDER).body.decode().splitlines()
+        bus.call('Drain', 't', '3600000')
+        assert 'choir_draining 1' in scrape(daemon, OLDER).body.decode().splitlines()
 
 
 # Alerts
