@@ -178,7 +178,7 @@ call (ChoirTop *self,
 
   self->n_pending++;
   g_dbus_connection_call (bus->connection, bus->name, CHOIR_CTL_PATH, CHOIR_CTL_MANAGER, method,
-                          arguments, G_VARIANT_TYPE (reply_type), G_DBUS_CALL_FLAGS_NONE,
+                          arguments, G_VARIANT_TYPE (reply_type), G_DBUS_CALL_FLAGS_NO_AUTO_START,
                           bus->timeout_ms, self->cancellable, done, self);
 }
 

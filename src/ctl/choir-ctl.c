@@ -34,7 +34,8 @@ choir_ctl_call_object (ChoirCtl *self,
   g_autoptr (GVariant) arguments = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
   g_autoptr (GVariant) reply = NULL;
   g_autoptr (GError) problem = NULL;
-  GDBusCallFlags flags = G_DBUS_CALL_FLAGS_NONE;
+  /* who only looks must not start what somebody has stopped */
+  GDBusCallFlags flags = G_DBUS_CALL_FLAGS_NO_AUTO_START;
 
   if (!choir_ctl_bus_connect (&self->bus, error))
     return NULL;
