@@ -10,7 +10,8 @@ PACKAGES_BUILD='gcc libc6-dev meson ninja-build pkg-config gettext libglib2.0-de
 PACKAGES_RUN='dbus-daemon polkitd systemd python3 python3-websockets'
 PACKAGES_TEST='clang llvm libclang-rt-14-dev libjansson-dev python3-jwt python3-cryptography python3-autobahn python3-pytest
   python3-cbor2 python3-jsonschema python3-yaml openssl curl nginx valgrind glib-networking ca-certificates
-  chromium python3-prometheus-client bash-completion zsh docbook-xsl xsltproc man-db haproxy prometheus gjs python3-gi'
+  chromium python3-prometheus-client python3-dbusmock libglib2.0-bin libxml2-utils
+  bash-completion zsh docbook-xsl xsltproc man-db haproxy prometheus gjs python3-gi'
 # For data/package.sh, and for the tests of what it makes
 PACKAGES_PACKAGE='debhelper dpkg-dev po-debconf systemd docbook-xsl xsltproc'
 PACKAGES_BOOT='debootstrap systemd-container lintian rpm'
