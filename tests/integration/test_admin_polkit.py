@@ -189,3 +189,41 @@ def test_actions_are_those_of_the_code(bus):
     source = (DATA.parent / 'src/admin/choir-authority.c').read_text()
     actions = {action.get('id') for action in ElementTree.parse(DATA / 'org.choir.Choir1.policy').iter('action')}
     assert actions == set(re.findall(r'"(org\.choir\.Choir1\.[a-z-]+)"', source))
+
+
+RULE = '''
+const rules = [];
+globalThis.polkit = {Result: {YES: 'yes', NOT_HANDLED: 'not handled'}, addRule: (rule) => rules.push(rule)};
+require('vm').runInThisContext(require('fs').readFileSync(process.argv[1], 'utf8'));
+const [id, user, groups, active] = process.argv.slice(2);
+const subject = {user, active: active === 'active', isInGroup: (group) => groups.split(',').includes(group)};
+console.log(rules.map((rule) => rule({id}, subject)).join());
+'''
+
+
+@pytest.mark.skipif(shutil.which('node') is None, reason='needs node')
+@pytest.mark.parametrize(('action', 'user', 'groups', 'active', 'result'), [
+    ('inspect', 'root', '', '', 'yes'),
+    ('manage-service', 'root', '', '', 'yes'),
+    ('manage-service', 'alice', 'users,choir', '', 'yes'),
+    ('read-content', 'alice', 'choir', 'active', 'yes'),
+    ('inspect', 'alice', 'adm', 'active', 'yes'),
+    ('inspect', 'alice', 'sudo', 'active', 'yes'),
+    ('inspect', 'alice', 'wheel', 'active', 'yes'),
+    ('inspect', 'alice', 'adm', '', 'not handled'),
+    ('inspect', 'alice', 'users', 'active', 'not handled'),
+    ('read-content', 'alice', 'sudo', 'active', 'not handled'),
+    ('manage-users', 'alice', 'sudo,adm', 'active', 'not handled'),
+])
+def test_rule_for_whom_there_is_no_session_here(action, user, groups, active, result):
+    """polkitd takes who sits at the machine from logind; so the rule is run by itself for those."""
+    done = subprocess.run(['node', '-e', RULE, '--', str(DATA / 'org.choir.Choir1.rules'), f'org.choir.Choir1.{action}',
+                           user, groups, active], capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert done.stdout.strip() == result
+
+
+@pytest.mark.skipif(shutil.which('node') is None, reason='needs node')
+def test_rule_leaves_others_alone():
+    done = subprocess.run(['node', '-e', RULE, '--', str(DATA / 'org.choir.Choir1.rules'), 'org.example.reboot', 'root',
+                           'choir', 'active'], capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert done.stdout.strip() == 'not handled'
