@@ -153,6 +153,17 @@ static const struct
   { "user", choir_user_command },
 };
 
+/* Its help must say what to type */
+static int
+run_command (int argc, char **argv, int (*run_it) (int argc, char **argv))
+{
+  g_autofree char *name = g_strdup_printf ("choird %s", argv[1]);
+
+  g_set_prgname (name);
+
+  return run_it (argc - 1, argv + 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -167,7 +178,7 @@ main (int argc, char **argv)
 
   for (guint i = 0; argc > 1 && i < G_N_ELEMENTS (commands); i++)
     if (strcmp (argv[1], commands[i].word) == 0)
-      return commands[i].run (argc - 1, argv + 1);
+      return run_command (argc, argv, commands[i].run);
 
   context = g_option_context_new (_ ("- real-time WebSocket service"));
   g_option_context_set_summary (context, _ ("Commands, each with --help:\n"

@@ -124,6 +124,7 @@ def test_commands_of_choird():
     text = section(read('choird.8'), 'COMMANDS')
     assert re.findall(r'^   choird (\w+)$', text, re.MULTILINE) == ['token', 'user', 'backup'] == commands
     for command in commands:
+        assert f'\n  choird {command} [OPTION' in help_of(CHOIRD, command)
         # those two are described once for all
         described = options_of_page(section(text, f'choird {command}')) | {'--config', '--set', '-h', '--help'}
         assert described == options_of_help(help_of(CHOIRD, command)), command
