@@ -136,13 +136,17 @@ checked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     g_dbus_method_invocation_return_gerror (waiting->invocation, error);
 }
 
-static const char *
-read_target (const ChoirAdminMethod *method, GVariant *parameters)
+/* What a person is told the call is about: (transfer full) (nullable) */
+static char *
+read_target (const ChoirAdminMethod *method, const char *path, GVariant *parameters)
 {
-  const char *target = NULL;
+  g_autofree char *kind = NULL;
+  char *target = NULL;
 
   if (method->has_target)
-    g_variant_get_child (parameters, 0, "&s", &target);
+    g_variant_get_child (parameters, 0, "s", &target);
+  else if (read_path (path, &kind, &target) && *target == '\0')
+    g_clear_pointer (&target, g_free);
 
   return target;
 }
@@ -172,6 +176,7 @@ choir_admin_dispatch (GDBusConnection *connection,
 {
   ChoirAdmin *self = user_data;
   const ChoirAdminMethod *row = choir_admin_find_method (interface, method);
+  g_autofree char *target = NULL;
   ChoirAdminAction action;
   Waiting *waiting;
 
@@ -196,6 +201,7 @@ choir_admin_dispatch (GDBusConnection *connection,
   self->n_pending++;
 
   action = row->choose != NULL ? row->choose (parameters) : row->action;
-  choir_authority_check_async (self->authority, invocation, action, read_target (row, parameters),
-                               self->cancellable, checked_cb, waiting);
+  target = read_target (row, object_path, parameters);
+  choir_authority_check_async (self->authority, invocation, action, target, self->cancellable,
+                               checked_cb, waiting);
 }

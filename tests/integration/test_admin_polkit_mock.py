@@ -108,6 +108,16 @@ def test_allowed(bus, polkit, service):
     assert 'KickUser alice' in asked
 
 
+def test_dialogue_names_the_object(bus, polkit, service):
+    with pytest.raises(BusError) as caught:
+        bus.call('org.choir.Choir1.Channel.Publish', '"note"', '"{}"', path='/org/choir/Choir1/channel/chat_3alobby',
+                 uid=STRANGER)
+    assert caught.value.name == ACCESS_DENIED
+    asked = polkit.wait_line('CheckAuthorization')
+    assert 'org.choir.Choir1.message' in asked
+    assert 'Publish chat:lobby' in asked
+
+
 def test_another_action_is_not_enough(bus, polkit, service):
     polkit.control('SetAllowed', '["org.choir.Choir1.inspect", "org.choir.Choir1.message"]')
     assert refuse(bus).name == ACCESS_DENIED
