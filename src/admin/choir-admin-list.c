@@ -23,50 +23,6 @@ choir_admin_entry_add (GVariantBuilder *entry, const char *key, GVariant *value)
     entry, g_variant_new_dict_entry (g_variant_new_string (key), g_variant_new_variant (value)));
 }
 
-/**
- * choir_admin_describe_connection:
- * @session: a session with a connection
- *
- * Returns: (transfer floating): an `a{sv}`, as ListConnections has it
- */
-GVariant *
-choir_admin_describe_connection (ChoirSession *session)
-{
-  const ChoirDialect *dialect = choir_session_get_dialect (session);
-  const char *connection = choir_session_get_connection_id (session);
-  const char *id = choir_session_get_id (session);
-  gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
-  GVariantBuilder entry;
-
-  g_variant_builder_init (&entry, G_VARIANT_TYPE_VARDICT);
-  choir_admin_entry_add (&entry, "connection", g_variant_new_string (connection));
-  choir_admin_entry_add (&entry, "session", g_variant_new_string (id));
-  choir_admin_entry_add (&entry, "path",
-                         choir_admin_value_path (CHOIR_ADMIN_KIND_CONNECTION, connection));
-  choir_admin_entry_add (&entry, "session_path",
-                         choir_admin_value_path (CHOIR_ADMIN_KIND_SESSION, id));
-  choir_admin_entry_add (&entry, "user",
-                         choir_admin_value_string (choir_session_get_user_id (session)));
-  choir_admin_entry_add (
-    &entry, "address",
-    g_variant_new_take_string (choir_link_dup_address (choir_session_get_link (session))));
-  choir_admin_entry_add (&entry, "dialect",
-                         g_variant_new_string (choir_dialect_get_table (dialect)->name));
-  choir_admin_entry_add (&entry, "age_s",
-                         g_variant_new_uint64 ((guint64) (MAX (age_us, 0) / G_USEC_PER_SEC)));
-  choir_admin_entry_add (&entry, "subscriptions",
-                         g_variant_new_uint32 (choir_session_get_n_subscriptions (session)));
-  choir_admin_entry_add (&entry, "queued_bytes",
-                         g_variant_new_uint64 (choir_session_get_outbox (session)->n_bytes));
-  choir_admin_entry_add (&entry, "messages_received",
-                         g_variant_new_uint64 (choir_session_get_n_received (session)));
-  choir_admin_entry_add (&entry, "errors",
-                         g_variant_new_uint64 (choir_session_get_n_errors (session)));
-  choir_admin_entry_add (&entry, "slow", g_variant_new_boolean (choir_audience_is_slow (session)));
-
-  return g_variant_builder_end (&entry);
-}
-
 GVariant *
 choir_admin_list_connections (ChoirHub *hub,
                               const ChoirAudience *audience,
@@ -74,6 +30,7 @@ choir_admin_list_connections (ChoirHub *hub,
                               guint limit)
 {
   guint n = choir_hub_get_n_sessions (hub);
+  g_auto (ChoirAdminRepeats) repeats = { 0 };
   GVariantBuilder list;
 
   limit = choir_admin_page_get_limit (limit);
@@ -92,7 +49,7 @@ choir_admin_list_connections (ChoirHub *hub,
           continue;
         }
 
-      g_variant_builder_add_value (&list, choir_admin_describe_connection (session));
+      g_variant_builder_add_value (&list, choir_admin_describe_repeated (session, &repeats));
       limit--;
     }
 

@@ -7,14 +7,13 @@
 #pragma once
 
 #include "choir-admin-call.h"
+#include "choir-admin-describe.h"
 #include "choir-admin-order.h"
 #include "choir-admin-page.h"
 #include "choir-admin-selection.h"
 #include "choir-audience.h"
 
 G_BEGIN_DECLS
-
-GVariant *choir_admin_describe_connection (ChoirSession *session);
 
 /* Each gives (transfer floating) an `aa{sv}`: those that are meant, without the first @offset of
  * them, and at most as many as choir_admin_page_get_limit() says */
