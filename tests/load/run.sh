@@ -10,6 +10,7 @@
 #   sh tests/load/run.sh hostile     what attackers cost everybody else
 #   sh tests/load/run.sh recovery    what it costs to give a client what it has missed
 #   sh tests/load/run.sh streams     event streams beside WebSockets
+#   sh tests/load/run.sh bus         what administration over a bus costs with 10,000 connections
 #   sh tests/load/run.sh chunks      what a message costs that is streamed in pieces
 # What it costs to keep messages in the store, in some three minutes (one with quick):
 #   sh tests/load/run.sh persist [quick]
@@ -37,13 +38,14 @@ ensure_peers () {
 }
 
 case ${1-} in
-hold | hostile | recovery | streams | chunks)
+hold | bus | hostile | recovery | streams | chunks)
   ensure_packages python3-jwt python3-cryptography
+  [ "$1" = bus ] && ensure_packages dbus-daemon python3-gi
   echo "Building $build"
   CC=gcc sh "$here/build.sh" "$build"
   test=$1
   shift
-  [ "$test" = hold ] && set -- "$build/tests/load/choir-hold" "$@"
+  case $test in hold | bus) set -- "$build/tests/load/choir-hold" "$@" ;; esac
   exec /usr/bin/python3 "$here/$test.py" "$build/src/daemon/choird" "$@"
   ;;
 persist)
