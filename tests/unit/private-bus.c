@@ -55,9 +55,11 @@ private_bus_new (void)
   g_assert_no_error (error);
 
   option = g_strdup_printf ("--config-file=%s", self->config);
+  launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+  g_subprocess_launcher_set_child_setup (launcher, die_with_parent, NULL, NULL);
   self->daemon =
-    g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, "dbus-daemon", "--nofork",
-                      "--nosyslog", "--nopidfile", option, "--print-address=1", NULL);
+    g_subprocess_launcher_spawn (launcher, &error, "dbus-daemon", "--nofork", "--nosyslog",
+                                 "--nopidfile", option, "--print-address=1", NULL);
   g_assert_no_error (error);
 
   /* it is printed when the socket listens */
