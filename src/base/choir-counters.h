@@ -70,10 +70,8 @@ void choir_histogram_add_buckets (const ChoirHistogram *self, guint64 *sums);
 double choir_histogram_estimate (const ChoirHistogram *self, const guint64 *buckets, double q);
 
 void choir_counters_write_text (ChoirCounters *self, ChoirCountersFormat format, GString *out);
-/* a{sv}: key name or name{label="value"}; counters and gauges "x", histograms "(td)" count and sum;
- * floating */
-GVariant *choir_counters_to_variant (ChoirCounters *self);
-/* a{st}: the same keys; what is below zero is 0, a histogram's count is NAME_count; floating */
+/* a{st}: by name, or name{label="value"}; what is below zero is 0, a histogram has its count, as
+ * NAME_count; floating */
 GVariant *choir_counters_to_numbers (ChoirCounters *self);
 
 G_END_DECLS

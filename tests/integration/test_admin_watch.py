@@ -165,6 +165,17 @@ def test_task_failed(daemon, admin):
     assert path.startswith('/org/choir/Choir1/task/')
 
 
+def test_users(daemon, admin):
+    admin.watch('users')
+    with join(daemon, 'alice') as alice:
+        assert admin.call('BlockUser', 'sts', 'alice', 0, 'spam') == (1,)
+        assert admin.wait('UserBlocked') == ('alice', 0, 'spam')
+        alice.ws.recv_close(skip_data=True)
+    admin.call('UnblockUser', 's', 'alice')
+    assert admin.wait('UserUnblocked') == ('alice',)
+    assert admin.names() == ['UserBlocked', 'UserUnblocked']
+
+
 def test_drain(bus, daemon, admin):
     clients = [join(daemon, f'user-{i}') for i in range(20)]
     admin.watch('drain')

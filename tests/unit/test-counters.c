@@ -138,24 +138,52 @@ test_variant (void)
   static const char *const label[] = { "type", NULL };
   g_autoptr (ChoirCounters) counters = choir_counters_new ();
   g_autoptr (GVariant) variant = NULL;
-  gint64 value = 0;
-  guint64 count = 0;
-  double sum = 0;
+  ChoirHistogram *histogram = choir_counter_family_get_histogram (
+    choir_counters_add (counters, CHOIR_HISTOGRAM, "h", NULL, "H.", label),
+    (const char *const[]){ "b", NULL });
+  guint64 value = 0;
 
   choir_counters_add (counters, CHOIR_COUNTER, "x", NULL, "X.", label);
+  choir_counters_add (counters, CHOIR_GAUGE, "y", NULL, "Y.", NULL);
   *choir_counters_get_cell (counters, "x", "a") = 4;
-  choir_histogram_record (
-    choir_counter_family_get_histogram (
-      choir_counters_add (counters, CHOIR_HISTOGRAM, "h", NULL, "H.", NULL), NULL),
-    0.5);
+  *choir_counters_get_cell (counters, "y", NULL) = -1;
+  choir_histogram_record_n (histogram, 0.5, 3);
 
-  variant = g_variant_ref_sink (choir_counters_to_variant (counters));
-  g_assert_cmpstr (g_variant_get_type_string (variant), ==, "a{sv}");
-  g_assert_true (g_variant_lookup (variant, "x{type=\"a\"}", "x", &value));
-  g_assert_cmpint (value, ==, 4);
-  g_assert_true (g_variant_lookup (variant, "h", "(td)", &count, &sum));
-  g_assert_cmpuint (count, ==, 1);
-  g_assert_cmpfloat_with_epsilon (sum, 0.5, 1e-9);
+  variant = g_variant_ref_sink (choir_counters_to_numbers (counters));
+  g_assert_cmpstr (g_variant_get_type_string (variant), ==, "a{st}");
+  g_assert_cmpuint (g_variant_n_children (variant), ==, 3);
+  g_assert_true (g_variant_lookup (variant, "x{type=\"a\"}", "t", &value));
+  g_assert_cmpuint (value, ==, 4);
+  g_assert_true (g_variant_lookup (variant, "y", "t", &value));
+  g_assert_cmpuint (value, ==, 0);
+  g_assert_true (g_variant_lookup (variant, "h_count{type=\"b\"}", "t", &value));
+  g_assert_cmpuint (value, ==, 3);
+}
+
+/* What was recorded in a while */
+static void
+test_difference (void)
+{
+  static const double bounds[] = { 1, 2, 4 };
+  g_autoptr (ChoirCounters) counters = choir_counters_new ();
+  ChoirHistogram *histogram = choir_counter_family_get_histogram (
+    choir_counters_add_histogram (counters, "h", NULL, "H.", NULL, bounds, G_N_ELEMENTS (bounds)),
+    NULL);
+  guint64 then[4] = { 0 };
+  guint64 now[4] = { 0 };
+
+  g_assert_cmpuint (choir_histogram_get_n_buckets (histogram), ==, 4);
+  choir_histogram_record_n (histogram, 0.5, 1000);
+  choir_histogram_add_buckets (histogram, then);
+  choir_histogram_record_n (histogram, 3, 10);
+  choir_histogram_add_buckets (histogram, now);
+  for (guint i = 0; i < 4; i++)
+    now[i] -= then[i];
+
+  g_assert_cmpfloat_with_epsilon (choir_histogram_estimate (histogram, now, 0.5), 3.0, 1e-9);
+  g_assert_cmpfloat_with_epsilon (choir_histogram_estimate (histogram, then, 0.5), 0.5, 1e-9);
+  memset (now, 0, sizeof now);
+  g_assert_cmpfloat_with_epsilon (choir_histogram_estimate (histogram, now, 0.5), 0.0, 1e-9);
 }
 
 static void
@@ -182,6 +210,7 @@ main (int argc, char **argv)
   g_test_add_func ("/counters/bounded", test_bounded);
   g_test_add_func ("/counters/histogram", test_histogram);
   g_test_add_func ("/counters/variant", test_variant);
+  g_test_add_func ("/counters/difference", test_difference);
   g_test_add_func ("/counters/misuse", test_misuse);
 
   return g_test_run ();
