@@ -118,11 +118,14 @@ def test_status(machine):
 
 # Who may do what
 
+MANAGER = ('/org/choir/Choir1', 'org.choir.Choir1.Manager')
 CALLS = {
-    'inspect': ('ListConnections', 'a{sv}uu', '0', '0', '10'),
-    'message': ('Broadcast', 'ssa{sv}', 'system.notification', '{"title":"Hello"}', '0'),
-    'manage-users': ('KickUser', 'ss', 'nobody-here', 'no'),
-    'manage-service': ('SetLogLevel', 's', 'info'),
+    'inspect': (*MANAGER, 'ListConnections', 'a{sv}uu', '0', '0', '10'),
+    # where the package's own test has been
+    'read-content': ('/org/choir/Choir1/channel/chat_3asmoke', 'org.choir.Choir1.Channel', 'GetHistory', 'tu', '0', '10'),
+    'message': (*MANAGER, 'Broadcast', 'ssa{sv}', 'system.notification', '{"title":"Hello"}', '0'),
+    'manage-users': (*MANAGER, 'KickUser', 'ss', 'nobody-here', 'no'),
+    'manage-service': (*MANAGER, 'SetLogLevel', 's', 'info'),
 }
 
 
@@ -131,8 +134,7 @@ def test_bus_by_user(machine):
     machine.run('useradd', '--system', '--groups', 'choir', 'member')
     for action, call in CALLS.items():
         for user in (None, 'member', 'stranger'):
-            done = machine.try_run('busctl', 'call', 'org.choir.Choir1', '/org/choir/Choir1', 'org.choir.Choir1.Manager',
-                                   *call, user=user)
+            done = machine.try_run('busctl', 'call', 'org.choir.Choir1', *call, user=user)
             if user == 'stranger':
                 assert done.returncode != 0 and 'password' in done.stderr, (action, done)
             else:
@@ -209,6 +211,22 @@ def test_without_a_key(machine):
     machine.remove_drop_in('choir.service')
     machine.systemctl('reset-failed', 'choir.service')
     machine.systemctl('start', 'choir.socket', 'choir.service')
+
+
+STATE = ('STATE_DIRECTORY=/var/lib/choir',)
+
+
+def test_commands_of_root(machine):
+    """What root writes into the database the service can still open."""
+    for stopped in (False, True):
+        if stopped:
+            machine.systemctl('stop', 'choir.socket', 'choir.service')
+        machine.run('choird', 'user', 'add', f'user{stopped}', env=STATE)
+        machine.run('choird', 'backup', f'/root/backup-{stopped}.db', env=STATE)
+    machine.systemctl('start', 'choir.socket', 'choir.service')
+    listed = machine.run('choird', 'user', 'list', env=STATE)
+    assert 'userFalse' in listed and 'userTrue' in listed
+    assert http_get(ADDRESS, '/readyz').status == 200
 
 
 # Watching, activating, restarting
