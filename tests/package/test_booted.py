@@ -34,12 +34,19 @@ def told():
     return {}
 
 
+# Those that see to it that the service ends otherwise than by being told
+ENDINGS = ('test_without_a_key', 'test_watchdog')
+
+
 @pytest.fixture(autouse=True)
-def nothing_failed(request):
-    """No unit has failed behind a test's back."""
+def nothing_failed(request, machine):
+    """No unit has failed behind a test's back, and no service that was started again at once."""
+    after = machine.cursor()
     yield
-    machine = request.getfixturevalue('machine')
     assert machine.failed_units() == ''
+    ended = [entry['MESSAGE'] for entry in machine.journal('SYSLOG_IDENTIFIER=systemd', after=after)
+             if 'Main process exited' in str(entry.get('MESSAGE'))]
+    assert bool(ended) == (request.node.name in ENDINGS), ended
 
 
 def configure(machine, text='', reload=True):
