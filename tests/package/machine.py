@@ -6,6 +6,7 @@ The tests stay outside: commands go in by nsenter, and connections by having thi
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import re
@@ -24,6 +25,8 @@ BOOT_S = 90
 COMMAND_S = 120
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 PR_SET_PDEATHSIG = 1
+# not in a tmpfs
+PLACE, PREFIX = Path('/var/tmp'), 'choir-machine-'
 _libc = ctypes.CDLL(None, use_errno=True)
 ENVIRONMENT = ('PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8', 'HOME=/root', 'DEBIAN_FRONTEND=noninteractive',
                'SYSTEMD_PAGER=')
@@ -65,12 +68,34 @@ def _call(name, *arguments):
         raise OSError(ctypes.get_errno(), f'{name}: {os.strerror(ctypes.get_errno())}')
 
 
+def _try_lock(folder):
+    """A descriptor that holds it as long as it is open; None if somebody else has one."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _sweep():
+    """Away with what runs have left that were killed."""
+    for folder in PLACE.glob(PREFIX + '*'):
+        lock = _try_lock(folder)
+        if lock is not None:
+            subprocess.run(['rm', '-rf', '--one-file-system', str(folder)], check=False)
+            os.close(lock)
+
+
 class Machine:
     """start() or a context manager. `files`: a folder that is /packages there."""
 
     def __init__(self, files):
         self._files = Path(files)
-        self._work = Path(tempfile.mkdtemp(prefix='choir-machine-', dir='/var/tmp'))
+        _sweep()
+        self._work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACE))
+        self._lock = _try_lock(self._work)
         self._root = self._work / 'root'
         self._console = self._work / 'console'
         self._process = None
@@ -144,6 +169,7 @@ class Machine:
             _remove_cgroups()
         subprocess.run(['umount', '--quiet', str(self._root)], check=False)
         subprocess.run(['rm', '-rf', '--one-file-system', str(self._work)], check=True)
+        os.close(self._lock)
 
     def __enter__(self):
         return self.start()
