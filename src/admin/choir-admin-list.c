@@ -40,7 +40,8 @@ choir_admin_list_connections (ChoirHub *hub,
     {
       ChoirSession *session = choir_hub_get_session (hub, i);
 
-      if (choir_session_is_waiting (session) || !choir_audience_picks (audience, session))
+      if (choir_session_is_waiting (session) ||
+          (audience->keys != 0 && !choir_audience_picks (audience, session)))
         continue;
 
       if (offset > 0)
