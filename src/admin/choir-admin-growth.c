@@ -26,6 +26,7 @@ struct _ChoirAdminGrowth
   gint64 asked_us;     /* monotonic: newest question */
   gint64 length_us;    /* of the window that has just ended; 0: this one goes on, or is the first */
   guint32 window;      /* its number */
+  guint n_looked;      /* at since the question began */
   guint keeper;
 };
 
@@ -92,6 +93,7 @@ choir_admin_growth_begin (ChoirAdminGrowth *self)
   gint64 now_us = choir_clock_monotonic_us ();
 
   self->asked_us = now_us;
+  self->n_looked = 0;
   self->length_us = 0;
   if (self->keeper == 0)
     self->keeper = g_timeout_add_seconds (KEEP_S, keeper_cb, self);
@@ -118,6 +120,8 @@ double
 choir_admin_growth_look (ChoirAdminGrowth *self, gconstpointer thing, guint64 count)
 {
   Entry *entry = g_hash_table_lookup (self->entries, thing);
+
+  self->n_looked++;
 
   if (entry == NULL)
     {
@@ -162,7 +166,7 @@ is_gone (gpointer thing, gpointer value, gpointer user_data)
 void
 choir_admin_growth_end (ChoirAdminGrowth *self)
 {
-  if (self->length_us > 0)
+  if (self->length_us > 0 && g_hash_table_size (self->entries) > self->n_looked)
     g_hash_table_foreach_remove (self->entries, is_gone, self);
 }
 

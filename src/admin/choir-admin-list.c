@@ -378,8 +378,9 @@ offer_all (ChoirHub *hub,
 
       if (order == CHOIR_ADMIN_ORDER_RATE)
         per_s = choir_admin_growth_look (growth, session, choir_session_get_n_received (session));
-      if (choir_audience_picks (audience, session))
-        choir_admin_page_offer_weighted (page, choir_session_get_connection_id (session), session,
+      /* of thousands touch as little as possible: the session's name, not the link's */
+      if (audience->keys == 0 || choir_audience_picks (audience, session))
+        choir_admin_page_offer_weighted (page, choir_session_get_id (session), session,
                                          weigh (session, order, per_s));
     }
 }
