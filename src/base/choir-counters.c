@@ -7,7 +7,6 @@
 #include "choir-counters-private.h"
 
 #include <math.h>
-#include <string.h>
 
 /**
  * ChoirCounters:
