@@ -267,7 +267,9 @@ def test_socket_activation(machine, told):
 
 def test_bus_activation(machine):
     machine.systemctl('stop', 'choir.socket', 'choir.service')
-    assert '0.1.0' in machine.run('choirctl', 'status')
+    # who only looks does not start what others have stopped
+    assert machine.try_run('choirctl', 'status').returncode == 3
+    machine.run('busctl', 'call', 'org.choir.Choir1', *CALLS['inspect'])
     assert machine.is_active('choir.service') and machine.is_active('choir.socket')
 
 
@@ -407,6 +409,14 @@ def test_two_nodes(machine, told):
     assert 'alice' in users['b'] and 'alice' not in users['a']
     client.finish()
     assert machine.is_active('choir.service')
+
+
+def test_upgrade_restarts_nodes(machine):
+    units = ('choir@a.service', 'choir@b.service')
+    before = [machine.show(unit, 'MainPID') for unit in units]
+    machine.run('dpkg', '-i', '/packages/newer.deb')
+    for unit, pid in zip(units, before):
+        assert machine.is_active(unit) and machine.show(unit, 'MainPID') != pid, unit
 
 
 # Removing
