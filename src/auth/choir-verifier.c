@@ -58,7 +58,7 @@ job_free (gpointer data)
 
 /* Takes @claims away again if the judge is against them */
 static ChoirVerifyResult
-judge (ChoirVerifier *self, ChoirClaims **claims, GError **error)
+conclude (ChoirVerifier *self, ChoirClaims **claims, GError **error)
 {
   if (choir_verifier_check (self, *claims, error))
     return CHOIR_VERIFY_OK;
@@ -80,7 +80,7 @@ recall (ChoirVerifier *self, const char *token, ChoirClaims **claims, GError **e
       return CHOIR_VERIFY_FAILED;
     }
   *claims = choir_claims_ref (known);
-  return judge (self, claims, error);
+  return conclude (self, claims, error);
 }
 
 static void
@@ -191,7 +191,7 @@ choir_verifier_try (ChoirVerifier *self, const char *token, ChoirClaims **claims
   if (!choir_algorithm_is_symmetric (key->algorithm))
     return recall (self, token, claims, error);
   *claims = choir_verifier_rules_verify (self->rules, &parsed, choir_clock_wall_us (), error);
-  return *claims != NULL ? judge (self, claims, error) : CHOIR_VERIFY_FAILED;
+  return *claims != NULL ? conclude (self, claims, error) : CHOIR_VERIFY_FAILED;
 }
 
 static void
