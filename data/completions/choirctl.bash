@@ -94,6 +94,8 @@ _choirctl_value () {
 # _choirctl_word VERB N BEFORE: the Nth word behind the verb, from 0
 _choirctl_word () {
   case $1:$2 in
+    kick--user:*) _choirctl_offer_list users ;;
+    send--connection:0) _choirctl_offer_list connections ;;
     kick:*) _choirctl_offer_list connections ;;
     block:*) _choirctl_offer_list users ;;
     unblock:*) _choirctl_offer_list blocked ;;
@@ -114,7 +116,7 @@ _choirctl_word () {
 
 _choirctl () {
   local cur prev words cword split program=$1
-  local where=() verb='' option='' before='' n=0 i word options with_value
+  local where=() verb='' other='' option='' before='' n=0 i word options with_value
 
   _init_completion -n : -s || return
 
@@ -127,6 +129,10 @@ _choirctl () {
       # behind some verbs it is a client's
       --address=*) [[ -n $verb ]] || where+=("$word") ;;
       --address) [[ -n $verb ]] || where+=("$word" "${words[i + 1]}") ;;
+    esac
+    # with these the words are something else
+    case $verb$word in
+      kick--user | send--connection) other=$word ;;
     esac
     case $word in
       --*=*) ;;
@@ -162,7 +168,7 @@ _choirctl () {
     mapfile -t options < <(_choirctl_verbs)
     _choirctl_offer "${options[@]}"
   else
-    _choirctl_word "$verb" "$n" "$before"
+    _choirctl_word "$verb$other" "$n" "$before"
     [[ ${COMPREPLY[0]} != *:// ]] || compopt -o nospace
   fi
 

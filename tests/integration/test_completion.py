@@ -202,6 +202,8 @@ def test_connections(shell, daemon, here):
         told = alice.seen[0]['payload']
         connection, session = told['connection_id'], told['session_id']
         assert shell.complete(f'{here} kick {connection[:8]}') == f'{here} kick {connection} '
+        assert shell.complete(f'{here} kick --user al') == f'{here} kick --user alice '
+        assert shell.complete(f'{here} send --connection {connection[:8]}') == f'{here} send --connection {connection} '
         assert shell.complete(f'{here} show connection {connection[:8]}') == f'{here} show connection {connection} '
         assert shell.complete(f'{here} show session {session[:8]}') == f'{here} show session {session} '
         assert shell.complete(f'{here} --json trace --connection={connection[:8]}') == \
