@@ -116,6 +116,8 @@ class Terminal:
         while not deadline.passed():
             pid, status = os.waitpid(self.process.pid, os.WUNTRACED | os.WNOHANG)
             if pid and os.WIFSTOPPED(status):
+                while self._read(0):
+                    pass
                 return
             self._read(min(deadline.left(), 0.05))
         raise AssertionError(f'was not stopped; the terminal shows\n{self.text[-3000:]}')
