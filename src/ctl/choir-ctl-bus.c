@@ -81,7 +81,11 @@ connect_here (ChoirCtlBus *self, GError **error)
     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
     NULL, NULL, &problem);
   if (self->connection == NULL)
-    g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_NO_SERVICE, _ ("The bus cannot be reached: %s"),
+    g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_NO_SERVICE,
+                 self->session || self->address != NULL
+                   ? _ ("The bus cannot be reached: %s")
+                   : _ ("The system’s bus cannot be reached: %s; say with --session, --address or "
+                        "--host if Choir is on another"),
                  problem->message);
 
   return self->connection != NULL;

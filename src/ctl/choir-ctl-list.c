@@ -108,13 +108,13 @@ static const Field task_fields[] = {
 
 static const Field blocked_fields[] = {
   TEXT ("user", N_ ("USER")), TIME ("until", N_ ("UNTIL")),   TIME ("blocked_at", N_ ("SINCE")),
-  NUMBER ("uid", N_ ("BY")),  TEXT ("reason", N_ ("REASON")),
+  NUMBER ("uid", N_ ("UID")), TEXT ("reason", N_ ("REASON")),
 };
 
 static const Field revoked_fields[] = {
   TEXT ("jti", N_ ("TOKEN")),
   TIME ("revoked_at", N_ ("SINCE")),
-  NUMBER ("uid", N_ ("BY")),
+  NUMBER ("uid", N_ ("UID")),
 };
 
 static char *

@@ -16,12 +16,17 @@ static const struct
   const char *word;
   ChoirAdminKind kind;
   const char *interface;
+  const char *missing;
 } kinds[] = {
-  { "connection", CHOIR_ADMIN_KIND_CONNECTION, CHOIR_CTL_INTERFACE ("Connection") },
-  { "session", CHOIR_ADMIN_KIND_SESSION, CHOIR_CTL_INTERFACE ("Session") },
-  { "document", CHOIR_ADMIN_KIND_DOCUMENT, CHOIR_CTL_INTERFACE ("Document") },
-  { "channel", CHOIR_ADMIN_KIND_CHANNEL, CHOIR_CTL_INTERFACE ("Channel") },
-  { "task", CHOIR_ADMIN_KIND_TASK, CHOIR_CTL_INTERFACE ("Task") },
+  { "connection", CHOIR_ADMIN_KIND_CONNECTION, CHOIR_CTL_INTERFACE ("Connection"),
+    N_ ("There is no such connection") },
+  { "session", CHOIR_ADMIN_KIND_SESSION, CHOIR_CTL_INTERFACE ("Session"),
+    N_ ("There is no such session") },
+  { "document", CHOIR_ADMIN_KIND_DOCUMENT, CHOIR_CTL_INTERFACE ("Document"),
+    N_ ("There is no such document in memory; “choirctl read” finds stored ones, too") },
+  { "channel", CHOIR_ADMIN_KIND_CHANNEL, CHOIR_CTL_INTERFACE ("Channel"),
+    N_ ("There is no such channel in memory") },
+  { "task", CHOIR_ADMIN_KIND_TASK, CHOIR_CTL_INTERFACE ("Task"), N_ ("There is no such task") },
 };
 
 /* What the interfaces call bytes and times; all else tells by its type what it is */
@@ -129,6 +134,17 @@ print_properties (GVariant *properties)
     }
 }
 
+/* What is not there has no interfaces either, so the service can't say what it would have been */
+static void
+explain (GError **error, const char *missing)
+{
+  if (g_error_matches (*error, CHOIR_CTL_ERROR, CHOIR_CTL_NOT_FOUND))
+    {
+      g_clear_error (error);
+      g_set_error_literal (error, CHOIR_CTL_ERROR, CHOIR_CTL_NOT_FOUND, _ (missing));
+    }
+}
+
 /**
  * choir_ctl_show:
  * @self: the options and the bus
@@ -146,11 +162,14 @@ choir_ctl_show (ChoirCtl *self, char **words, GError **error)
     if (strcmp (words[0], kinds[i].word) == 0)
       {
         g_autofree char *path = choir_admin_path_new (kinds[i].kind, words[1]);
-        g_autoptr (GVariant) properties = choir_ctl_get_all (self, path, kinds[i].interface, error);
+        g_autoptr (GError) problem = NULL;
+        g_autoptr (GVariant) properties =
+          choir_ctl_get_all (self, path, kinds[i].interface, &problem);
 
         if (properties == NULL)
           {
-            g_prefix_error (error, "%s: ", words[1]);
+            explain (&problem, kinds[i].missing);
+            g_propagate_prefixed_error (error, g_steal_pointer (&problem), "%s: ", words[1]);
             return FALSE;
           }
 

@@ -130,6 +130,21 @@ dup_word (GVariant *value)
                                                      : g_steal_pointer (&text);
 }
 
+/* A point in time is read as the one at the beginning of the line is */
+static char *
+dup_time (GVariant *value)
+{
+  guint64 us = g_variant_get_uint64 (value);
+  char text[CHOIR_CLOCK_ISO8601_SIZE];
+
+  if (us == 0)
+    return g_strdup ("never");
+
+  choir_clock_format_iso8601 ((gint64) us, text);
+
+  return g_strdup (text);
+}
+
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
@@ -148,7 +163,9 @@ print_text_line (const char *time, const char *signal, GVariant *arguments)
   g_variant_iter_init (&iter, arguments);
   while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
     {
-      g_autofree char *word = dup_word (value);
+      gboolean is_time =
+        strcmp (key, "until") == 0 && g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64);
+      g_autofree char *word = is_time ? dup_time (value) : dup_word (value);
       g_autofree char *name = choir_ctl_clean (key);
 
       /* the other arguments say it, and shorter */

@@ -18,12 +18,12 @@
     { N_ ("USER"), "user", CHOIR_CTL_TEXT, WORD },                                                 \
       { N_ ("CONNECTION"), "connection", CHOIR_CTL_TEXT, WORD },                                   \
       { N_ ("ADDRESS"), "address", CHOIR_CTL_TEXT, WORD },                                         \
-      { N_ ("DIALECT"), "dialect", CHOIR_CTL_TEXT, WORD },                                         \
+      { N_ ("CONTRACT"), "dialect", CHOIR_CTL_TEXT, WORD },                                        \
       { N_ ("AGE"), "age_s", CHOIR_CTL_SPAN_S, NUMBER },                                           \
       { N_ ("SUBS"), "subscriptions", CHOIR_CTL_COUNT, NUMBER },                                   \
       { N_ ("QUEUED"), "queued_bytes", CHOIR_CTL_BYTES, NUMBER },                                  \
       { N_ ("MSG/S"), CHOIR_TOP_RATE_KEY, CHOIR_CTL_TEXT, NUMBER },                                \
-      { N_ ("MESSAGES"), "messages_received", CHOIR_CTL_COUNT, NUMBER },                           \
+      { N_ ("RECEIVED"), "messages_received", CHOIR_CTL_COUNT, NUMBER },                           \
       { N_ ("ERRORS"), "errors", CHOIR_CTL_COUNT, NUMBER },                                        \
     {                                                                                              \
       NULL                                                                                         \
@@ -52,7 +52,7 @@ const ChoirTopView choir_top_views[] = {
       { N_ ("WAITING"), "waiting", CHOIR_CTL_COUNT, NUMBER },
       { N_ ("QUEUED"), "queued_bytes", CHOIR_CTL_BYTES, NUMBER },
       { N_ ("MSG/S"), CHOIR_TOP_RATE_KEY, CHOIR_CTL_TEXT, NUMBER },
-      { N_ ("MESSAGES"), "messages_received", CHOIR_CTL_COUNT, NUMBER },
+      { N_ ("RECEIVED"), "messages_received", CHOIR_CTL_COUNT, NUMBER },
       { N_ ("BLOCKED"), "blocked", CHOIR_CTL_FLAG, CHOIR_CTL_LEFT },
       { NULL },
     } },
@@ -77,8 +77,8 @@ const ChoirTopView choir_top_views[] = {
       { N_ ("MSG/S"), CHOIR_TOP_RATE_KEY, CHOIR_CTL_TEXT, NUMBER },
       { N_ ("OFFSET"), "offset", CHOIR_CTL_COUNT, NUMBER },
       { N_ ("MESSAGES"), "messages", CHOIR_CTL_COUNT, NUMBER },
-      { N_ ("BYTES"), "bytes", CHOIR_CTL_BYTES, NUMBER },
-      { N_ ("KEPT"), "persistent", CHOIR_CTL_FLAG, CHOIR_CTL_LEFT },
+      { N_ ("MEMORY"), "bytes", CHOIR_CTL_BYTES, NUMBER },
+      { N_ ("STORED"), "persistent", CHOIR_CTL_FLAG, CHOIR_CTL_LEFT },
       { NULL },
     } },
   { NULL },
@@ -208,7 +208,7 @@ static char *
 format_population (GVariant *stats)
 {
   return g_strdup_printf (
-    _ ("%u connections (%u slow), %u sessions wait, %u users, %u channels, %u documents"),
+    _ ("Connections: %u (%u slow), waiting: %u; users: %u; channels: %u; documents: %u"),
     (guint) get_unsigned (stats, "connections"), (guint) get_unsigned (stats, "slow_connections"),
     (guint) get_unsigned (stats, "waiting_sessions"), (guint) get_unsigned (stats, "users"),
     (guint) get_unsigned (stats, "channels"), (guint) get_unsigned (stats, "documents"));

@@ -113,7 +113,9 @@ def test_wrong_usage(words, contains):
 
 
 def test_no_bus(tmp_path):
-    Choirctl(None, where=('--address', f'unix:path={tmp_path}/none')).fails(NO_SERVICE, 'status', contains='cannot be reached')
+    Choirctl(None, where=('--address', f'unix:path={tmp_path}/none')).fails(NO_SERVICE, 'status', contains='The bus cannot be reached')
+    Choirctl(None, where=()).fails(NO_SERVICE, 'status', contains='say with --session',
+                                   env={'DBUS_SYSTEM_BUS_ADDRESS': f'unix:path={tmp_path}/none'})
     Choirctl(None, where=('--session',)).fails(NO_SERVICE, 'status', env={
         'DBUS_SESSION_BUS_ADDRESS': f'unix:path={tmp_path}/none'})
 
@@ -352,7 +354,7 @@ def test_show(ctl, daemon):
         assert re.search(r'^ *OpenedAt \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$', text, re.MULTILINE)
         assert re.search(rf'^ *Session {session}$', text, re.MULTILINE)
     for kind in 'connection', 'session', 'document', 'channel', 'task':
-        ctl.fails(NOT_FOUND, 'show', kind, 'nobody', contains='nobody: ')
+        ctl.fails(NOT_FOUND, 'show', kind, 'nobody', contains=f'nobody: There is no such {kind}')
 
 
 # Sending away
