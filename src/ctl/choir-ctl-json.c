@@ -6,158 +6,141 @@
 
 #include "choir-ctl-output.h"
 
-#include <json-glib/json-glib.h>
+#include "choir-json-gate.h"
+
 #include <math.h>
 
-static JsonNode *make_node (GVariant *value);
+#define INDENT 2
 
-static JsonNode *
-make_object (GVariant *dictionary)
+typedef struct
 {
-  JsonObject *object = json_object_new ();
-  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+  GString *out; /* (unowned) */
+  gboolean pretty;
+  guint depth;
+} Writer;
 
-  for (gsize i = 0; i < g_variant_n_children (dictionary); i++)
-    {
-      g_autoptr (GVariant) entry = g_variant_get_child_value (dictionary, i);
-      g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
-      g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
+typedef void (*AppendChild) (Writer *self, GVariant *child);
 
-      if (g_variant_is_of_type (key, G_VARIANT_TYPE_STRING))
-        json_object_set_member (object, g_variant_get_string (key, NULL), make_node (value));
-      else
-        {
-          g_autofree char *name = g_variant_print (key, FALSE);
+static void append_value (Writer *self, GVariant *value);
 
-          json_object_set_member (object, name, make_node (value));
-        }
-    }
-
-  json_node_take_object (node, object);
-
-  return node;
+static void
+break_line (Writer *self)
+{
+  if (self->pretty)
+    g_string_append_printf (self->out, "\n%*s", (int) (self->depth * INDENT), "");
 }
 
-static JsonNode *
-make_array (GVariant *container)
+static void
+append_children (Writer *self, GVariant *container, char first, char last, AppendChild append)
 {
-  JsonArray *array = json_array_new ();
-  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  gsize n = g_variant_n_children (container);
 
-  for (gsize i = 0; i < g_variant_n_children (container); i++)
+  g_string_append_c (self->out, first);
+  self->depth++;
+  for (gsize i = 0; i < n; i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (container, i);
 
-      json_array_add_element (array, make_node (child));
+      if (i > 0)
+        g_string_append_c (self->out, ',');
+      break_line (self);
+      append (self, child);
     }
-
-  json_node_take_array (node, array);
-
-  return node;
+  self->depth--;
+  if (n > 0)
+    break_line (self);
+  g_string_append_c (self->out, last);
 }
 
-static JsonNode *
-make_double (double number)
+static void
+append_entry (Writer *self, GVariant *entry)
 {
-  JsonNode *node = json_node_new (JSON_NODE_VALUE);
+  g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
+  g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
+  g_autofree char *name = g_variant_is_of_type (key, G_VARIANT_TYPE_STRING)
+                            ? g_variant_dup_string (key, NULL)
+                            : g_variant_print (key, FALSE);
 
+  choir_json_append_string (self->out, name, -1);
+  g_string_append (self->out, self->pretty ? " : " : ":");
+  append_value (self, value);
+}
+
+static void
+append_double (GString *out, double number)
+{
   /* JSON has no others */
-  if (!isfinite (number))
-    {
-      json_node_free (node);
-      return json_node_new (JSON_NODE_NULL);
-    }
-
-  json_node_set_double (node, number);
-
-  return node;
+  if (isfinite (number))
+    choir_json_append_double (out, number);
+  else
+    g_string_append (out, "null");
 }
 
-static JsonNode *
-make_integer (gint64 number)
-{
-  JsonNode *node = json_node_new (JSON_NODE_VALUE);
-
-  json_node_set_int (node, number);
-
-  return node;
-}
-
-/* json-glib knows no unsigned numbers of 64 bits */
-static JsonNode *
-make_unsigned (guint64 number)
-{
-  return number <= G_MAXINT64 ? make_integer ((gint64) number) : make_double ((double) number);
-}
-
-static JsonNode *
-make_boxed (GVariant *box)
+static void
+append_boxed (Writer *self, GVariant *box)
 {
   g_autoptr (GVariant) inner =
     g_variant_n_children (box) > 0 ? g_variant_get_child_value (box, 0) : NULL;
 
-  return inner != NULL ? make_node (inner) : json_node_new (JSON_NODE_NULL);
+  if (inner != NULL)
+    append_value (self, inner);
+  else
+    g_string_append (self->out, "null");
 }
 
-static JsonNode *
-make_string (const char *text)
+static void
+append_integer (GString *out, GVariant *value)
 {
-  JsonNode *node = json_node_new (JSON_NODE_VALUE);
+  /* but for bytes and handles GVariant's text is JSON's */
+  g_autofree char *text = g_variant_print (value, FALSE);
 
-  json_node_set_string (node, text);
-
-  return node;
+  g_string_append (out, text);
 }
 
-static JsonNode *
-make_boolean (gboolean value)
-{
-  JsonNode *node = json_node_new (JSON_NODE_VALUE);
-
-  json_node_set_boolean (node, value);
-
-  return node;
-}
-
-static JsonNode *
-make_node (GVariant *value)
+static void
+append_value (Writer *self, GVariant *value)
 {
   switch (g_variant_classify (value))
     {
     case G_VARIANT_CLASS_BOOLEAN:
-      return make_boolean (g_variant_get_boolean (value));
+      g_string_append (self->out, g_variant_get_boolean (value) ? "true" : "false");
+      break;
     case G_VARIANT_CLASS_BYTE:
-      return make_integer (g_variant_get_byte (value));
-    case G_VARIANT_CLASS_INT16:
-      return make_integer (g_variant_get_int16 (value));
-    case G_VARIANT_CLASS_UINT16:
-      return make_integer (g_variant_get_uint16 (value));
-    case G_VARIANT_CLASS_INT32:
-      return make_integer (g_variant_get_int32 (value));
-    case G_VARIANT_CLASS_UINT32:
-      return make_integer (g_variant_get_uint32 (value));
-    case G_VARIANT_CLASS_INT64:
-      return make_integer (g_variant_get_int64 (value));
-    case G_VARIANT_CLASS_UINT64:
-      return make_unsigned (g_variant_get_uint64 (value));
+      g_string_append_printf (self->out, "%u", g_variant_get_byte (value));
+      break;
     case G_VARIANT_CLASS_HANDLE:
-      return make_integer (g_variant_get_handle (value));
+      g_string_append_printf (self->out, "%d", g_variant_get_handle (value));
+      break;
+    case G_VARIANT_CLASS_INT16:
+    case G_VARIANT_CLASS_UINT16:
+    case G_VARIANT_CLASS_INT32:
+    case G_VARIANT_CLASS_UINT32:
+    case G_VARIANT_CLASS_INT64:
+    case G_VARIANT_CLASS_UINT64:
+      append_integer (self->out, value);
+      break;
     case G_VARIANT_CLASS_DOUBLE:
-      return make_double (g_variant_get_double (value));
+      append_double (self->out, g_variant_get_double (value));
+      break;
     case G_VARIANT_CLASS_STRING:
     case G_VARIANT_CLASS_OBJECT_PATH:
     case G_VARIANT_CLASS_SIGNATURE:
-      return make_string (g_variant_get_string (value, NULL));
+      choir_json_append_string (self->out, g_variant_get_string (value, NULL), -1);
+      break;
     case G_VARIANT_CLASS_VARIANT:
     case G_VARIANT_CLASS_MAYBE:
-      return make_boxed (value);
+      append_boxed (self, value);
+      break;
     case G_VARIANT_CLASS_ARRAY:
-      return g_variant_is_of_type (value, G_VARIANT_TYPE_DICTIONARY) ? make_object (value)
-                                                                     : make_array (value);
+      if (g_variant_is_of_type (value, G_VARIANT_TYPE_DICTIONARY))
+        append_children (self, value, '{', '}', append_entry);
+      else
+        append_children (self, value, '[', ']', append_value);
+      break;
     case G_VARIANT_CLASS_TUPLE:
     case G_VARIANT_CLASS_DICT_ENTRY:
     default:
-      return make_array (value);
+      append_children (self, value, '[', ']', append_value);
     }
 }
 
@@ -194,22 +177,19 @@ choir_ctl_escape_json (const char *json)
  * @pretty: whether to break it into lines
  *
  * Dictionaries become objects, arrays and tuples arrays, a variant what is in it; numbers stay
- * what they are, with the units their names tell.
+ * what they are, with the units their names tell and no more digits than bring them back.
  *
  * Returns: (transfer full): one JSON document in UTF-8, without a line break at its end
  */
 char *
 choir_ctl_dup_json (GVariant *value, gboolean pretty)
 {
-  g_autoptr (JsonNode) node = make_node (value);
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autofree char *json = NULL;
+  g_autoptr (GString) out = g_string_new (NULL);
+  Writer writer = { out, pretty, 0 };
 
-  json_generator_set_root (generator, node);
-  json_generator_set_pretty (generator, pretty);
-  json = json_generator_to_data (generator, NULL);
+  append_value (&writer, value);
 
-  return choir_ctl_escape_json (json);
+  return choir_ctl_escape_json (out->str);
 }
 
 /**

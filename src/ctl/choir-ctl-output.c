@@ -158,14 +158,14 @@ choir_ctl_style_end (ChoirCtlStyle style)
  * choir_ctl_is_command:
  * @c: a character
  *
- * Returns: whether a terminal does something with it rather than show it: control characters, and
- *   those that turn the direction of what follows
+ * Returns: whether a terminal does something with it rather than show it: control characters,
+ *   those that turn the direction of what follows, and those that break the line
  */
 gboolean
 choir_ctl_is_command (gunichar c)
 {
-  return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x200e || c == 0x200f ||
-         (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
 /* All but the line breaks and tabs of a longer text, if those are to stay */

@@ -38,6 +38,7 @@ test_clean (void)
   assert_clean ("\x7f", "\\u007f");
   assert_clean ("abc\u202etxt.exe", "abc\\u202etxt.exe");
   assert_clean ("\u2066x\u2069\u200f", "\\u2066x\\u2069\\u200f");
+  assert_clean ("\u061cx\u2028y\u2029", "\\u061cx\\u2028y\\u2029");
   assert_clean ("bad\xff", "bad\xef\xbf\xbd");
   g_assert_cmpstr (lines, ==, "a\n\tb\\u001b[2J");
 }
@@ -232,14 +233,29 @@ test_json (void)
 {
   assert_json ("@a{sv} {}", "{}");
   assert_json ("{'a': <uint32 1>, 'b': <'x'>}", "{\"a\":1,\"b\":\"x\"}");
-  assert_json ("(true, byte 7, int16 -1, uint64 9223372036854775807, [1.5])",
-               "[true,7,-1,9223372036854775807,[1.5]]");
+  assert_json ("(true, byte 7, int16 -1, handle 3, uint64 9223372036854775807, [1.5])",
+               "[true,7,-1,3,9223372036854775807,[1.5]]");
   assert_json ("[{'n': <@as []>}]", "[{\"n\":[]}]");
   assert_json ("objectpath '/a'", "\"/a\"");
   assert_json ("{uint32 1: 'x'}", "{\"1\":\"x\"}");
   assert_json ("inf", "null");
   assert_json ("@mi nothing", "null");
+  /* no digits that only a computer means, and none left out */
+  assert_json ("[0.2, 1e-07, 13.7, 3.0, 100000.0]", "[0.2,0.0000001,13.7,3.0,100000.0]");
+  assert_json ("uint64 18446744073709551615", "18446744073709551615");
+  assert_json ("int64 -9223372036854775808", "-9223372036854775808");
   assert_json ("'\\u001b\\u009b\\u202e\\u00e9'", "\"\\u001b\\u009b\\u202eé\"");
+}
+
+/* The completions read it line by line */
+static void
+test_json_lines (void)
+{
+  g_autoptr (GVariant) value =
+    g_variant_ref_sink (g_variant_new_parsed ("[{'user': <'a\"b'>, 'n': <@as []>}, @a{sv} {}]"));
+  g_autofree char *json = choir_ctl_dup_json (value, TRUE);
+
+  g_assert_cmpstr (json, ==, "[\n  {\n    \"user\" : \"a\\\"b\",\n    \"n\" : []\n  },\n  {}\n]");
 }
 
 /* Words */
@@ -289,6 +305,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ctl/table/fits", test_table_fits);
   g_test_add_func ("/ctl/figures", test_figures);
   g_test_add_func ("/ctl/json", test_json);
+  g_test_add_func ("/ctl/json/lines", test_json_lines);
   g_test_add_func ("/ctl/words", test_words);
 
   return g_test_run ();
