@@ -72,17 +72,28 @@ output_cb (int fd, GIOCondition condition, gpointer user_data)
  * @self: memory for it
  * @ctl: the options and the bus
  *
- * From now on SIGINT, SIGTERM and SIGHUP end the loop, and not the process; and so does the end of
- * whoever reads what we print.
+ * From now on the end of whoever reads what we print ends the loop.
  */
 void
 choir_ctl_loop_init (ChoirCtlLoop *self, ChoirCtl *ctl)
 {
   *self = (ChoirCtlLoop){ .ctl = ctl, .loop = g_main_loop_new (NULL, FALSE) };
+  self->output_source = g_unix_fd_add (STDOUT_FILENO, G_IO_ERR | G_IO_HUP, output_cb, self);
+}
+
+/**
+ * choir_ctl_loop_catch_signals:
+ * @self: a loop
+ *
+ * From now on SIGINT, SIGTERM and SIGHUP end the loop, and not the process. To be called when no
+ * answer is waited for any more: until then nobody would see to them.
+ */
+void
+choir_ctl_loop_catch_signals (ChoirCtlLoop *self)
+{
   self->signals[0] = g_unix_signal_add (SIGINT, signal_cb, self);
   self->signals[1] = g_unix_signal_add (SIGTERM, signal_cb, self);
   self->signals[2] = g_unix_signal_add (SIGHUP, signal_cb, self);
-  self->output_source = g_unix_fd_add (STDOUT_FILENO, G_IO_ERR | G_IO_HUP, output_cb, self);
 }
 
 /**
@@ -196,7 +207,8 @@ choir_ctl_loop_clear (ChoirCtlLoop *self)
     }
 
   for (guint i = 0; i < G_N_ELEMENTS (self->signals); i++)
-    g_source_remove (self->signals[i]);
+    if (self->signals[i] != 0)
+      g_source_remove (self->signals[i]);
 
   if (self->output_source != 0)
     g_source_remove (self->output_source);

@@ -38,6 +38,7 @@ typedef struct
 } ChoirCtlLoop;
 
 void choir_ctl_loop_init (ChoirCtlLoop *self, ChoirCtl *ctl);
+void choir_ctl_loop_catch_signals (ChoirCtlLoop *self);
 gboolean choir_ctl_loop_watch_service (ChoirCtlLoop *self, GError **error);
 void choir_ctl_loop_fail (ChoirCtlLoop *self, GError *error);
 gboolean choir_ctl_loop_run (ChoirCtlLoop *self, GError **error);

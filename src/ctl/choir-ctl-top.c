@@ -272,6 +272,8 @@ choir_top_ask_first (ChoirTop *self, GError **error)
     return FALSE;
 
   take_sample (self);
+  /* before anything happens to the terminal */
+  choir_ctl_loop_catch_signals (&self->loop);
 
   return TRUE;
 }

@@ -166,6 +166,7 @@ begin (Trace *self, GError **error)
   if (self->pipe < 0)
     return FALSE;
 
+  choir_ctl_loop_catch_signals (&self->loop);
   self->source = g_unix_fd_add (self->pipe, G_IO_IN | G_IO_HUP | G_IO_ERR, pipe_cb, self);
   if (!self->loop.ctl->json && !self->loop.ctl->no_legend && choir_ctl_is_terminal ())
     choir_ctl_print (_ ("Tracing; → is what clients say, ← what they are told; ^C ends it\n"));
@@ -280,6 +281,7 @@ trace_there (ChoirCtl *ctl, GError **error)
     }
 
   choir_ctl_loop_init (&loop, ctl);
+  choir_ctl_loop_catch_signals (&loop);
   g_subprocess_wait_async (ssh, cancellable, ssh_done_cb, &loop);
   fine = choir_ctl_loop_run (&loop, error);
 

@@ -263,6 +263,7 @@ watch (Watch *self, const char *const *kinds, GError **error)
   if (reply == NULL)
     return FALSE;
 
+  choir_ctl_loop_catch_signals (&self->loop);
   if (!self->loop.ctl->json && !self->loop.ctl->no_legend && choir_ctl_is_terminal ())
     choir_ctl_print (_ ("Watching; ^C ends it\n"));
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gi18n.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -50,12 +51,17 @@ struct _ChoirScreen
 static void
 write_all (const char *data, gsize len)
 {
+  struct pollfd room = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
   while (len > 0)
     {
       gssize n = write (STDOUT_FILENO, data, len);
 
       if (n < 0 && errno != EINTR && errno != EAGAIN)
         return;
+      /* others who have the terminal may have told it not to wait */
+      if (n < 0 && errno == EAGAIN)
+        poll (&room, 1, -1);
 
       data += MAX (n, 0);
       len -= (gsize) MAX (n, 0);
@@ -346,14 +352,15 @@ choir_screen_draw (ChoirScreen *self, char **lines)
 {
   g_autoptr (GString) frame = g_string_new (HOME);
 
+  /* behind a line that fills its row the cursor stays on the last character: clearing comes first
+   */
   for (char **line = lines; *line != NULL; line++)
     {
       if (line != lines)
         g_string_append (frame, "\r\n");
+      g_string_append (frame, line[1] != NULL ? CLEAR_LINE : CLEAR_BELOW);
       g_string_append (frame, *line);
-      g_string_append (frame, CLEAR_LINE);
     }
-  g_string_append (frame, CLEAR_BELOW);
 
   write_all (frame->str, frame->len);
 }

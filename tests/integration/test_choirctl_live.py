@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -274,6 +275,8 @@ def test_top_fits(top, daemon):
 
 
 def is_within(terminal, frame, rows, width):
+    # clearing behind the last column takes the character that is there
+    assert not re.search(r'[^\r\n]\x1b\[[JK]', frame), frame
     lines = SEQUENCES.sub('', frame).replace('\r', '').split('\n')
     # the table's columns beyond the edge are the terminal's to drop
     return len(lines) <= rows and all(columns(line) <= width for line in lines[:7])
@@ -325,6 +328,42 @@ def test_top_when_the_service_hangs(top, daemon):
     finally:
         daemon.signal(signal.SIGCONT)
     assert_left_well(top)
+
+
+# A service that does not answer
+
+
+class Monitor:
+    """Sees the calls of one method that pass the bus."""
+
+    def __init__(self, bus, method):
+        self.process = subprocess.Popen(['dbus-monitor', '--address', bus.address, f"type='method_call',member='{method}'"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        # its own name is taken from it when it has become a monitor
+        self.wait('member=NameLost')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.process.kill()
+        self.process.communicate(timeout=DEADLINE)
+
+    def wait(self, text):
+        while text not in (line := self.process.stdout.readline()):
+            assert line, f'no {text}'
+
+
+@pytest.mark.parametrize('method, words', [('Watch', ['watch']), ('Trace', ['trace']), ('GetAll', ['top', '--batch'])])
+def test_interrupted_before_the_first_answer(ctl, daemon, bus, method, words):
+    with Monitor(bus, method) as monitor:
+        daemon.signal(signal.SIGSTOP)
+        try:
+            with Running(ctl, *words, '--timeout', '1h') as running:
+                monitor.wait(f'member={method}')
+                assert running.end() == (-signal.SIGINT, '', '')
+        finally:
+            daemon.signal(signal.SIGCONT)
 
 
 # trace
