@@ -9,6 +9,7 @@
 #include "choir-ctl-error.h"
 
 #include <glib/gi18n.h>
+#include <signal.h>
 
 #define NAME "org.choir.Choir1"
 /* What a shell says when it finds no such program, and ssh when it did not get there */
@@ -202,9 +203,12 @@ choir_ctl_bus_clear (ChoirCtlBus *self)
     g_dbus_connection_close_sync (self->connection, NULL, NULL);
   g_clear_object (&self->connection);
 
-  /* it ends by itself when its input does */
+  /* it would end when its input does, unless the way there is gone or the bridge hangs */
   if (self->ssh != NULL)
-    g_subprocess_wait (self->ssh, NULL, NULL);
+    {
+      g_subprocess_send_signal (self->ssh, SIGTERM);
+      g_subprocess_wait (self->ssh, NULL, NULL);
+    }
   g_clear_object (&self->ssh);
   g_clear_pointer (&self->name, g_free);
 }

@@ -171,6 +171,14 @@ def test_host(bus, daemon, tmp_path):
     ctl.fails(NO_SERVICE, 'status', env=ssh.env, contains='ssh does not start')
 
 
+def test_host_that_does_not_let_go(bus, daemon, tmp_path):
+    """The network is gone, or what was started over there hangs: there is nothing left to wait for."""
+    ssh = Ssh(tmp_path)
+    ssh.write(f'sh -c "$4"; exec {shutil.which("sleep")} 1000')
+    ctl = Choirctl(bus, where=('--host', 'there', '--address', bus.address))
+    assert ctl.json('connections', env=ssh.env) == []
+
+
 @pytest.mark.parametrize(('where', 'command'), [
     (('-H', 'there'), 'systemd-stdio-bridge'),
     (('-H', 'there', '--session'), 'systemd-stdio-bridge --user'),
