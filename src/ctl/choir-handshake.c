@@ -18,6 +18,7 @@
 
 #define FIELDS_MAX 100
 #define DETAIL_MAX 500
+#define SHOWN_MAX 200
 
 /**
  * choir_handshake_make_key:
@@ -138,6 +139,28 @@ choir_handshake_reply_get (const ChoirHandshakeReply *self, const char *name)
 }
 
 /**
+ * choir_handshake_reply_dup:
+ * @self: an answer
+ * @name: a header field's name, in lower case
+ *
+ * Returns: (transfer full) (nullable): its value to be shown: UTF-8, no longer than anybody reads
+ */
+char *
+choir_handshake_reply_dup (const ChoirHandshakeReply *self, const char *name)
+{
+  const char *value = choir_handshake_reply_get (self, name);
+  const char *end = value;
+
+  if (value == NULL)
+    return NULL;
+
+  /* it ends where a character does */
+  g_utf8_validate (value, (gssize) MIN (strlen (value), SHOWN_MAX), &end);
+
+  return end > value ? g_strndup (value, (gsize) (end - value)) : NULL;
+}
+
+/**
  * choir_handshake_reply_get_body_size:
  * @self: an answer
  *
@@ -254,7 +277,7 @@ static const struct
 static void
 explain_status (const ChoirHandshakeReply *self, GString *out, ChoirCtlExit *status)
 {
-  const char *location = choir_handshake_reply_get (self, "location");
+  g_autofree char *location = choir_handshake_reply_dup (self, "location");
 
   *status = CHOIR_CTL_FAILED;
 
@@ -272,7 +295,7 @@ explain_status (const ChoirHandshakeReply *self, GString *out, ChoirCtlExit *sta
       _ ("Answered %u instead of 101: this is no WebSocket end point, or a proxy on the way does "
          "not pass the upgrade on (it needs HTTP/1.1, Upgrade and Connection)"),
       self->status);
-  else if (self->status / 100 == 3 && location != NULL && g_utf8_validate (location, -1, NULL))
+  else if (self->status / 100 == 3 && location != NULL)
     g_string_append_printf (
       out, _ ("Sent elsewhere with %u, to %.200s, where WebSocket clients do not go"), self->status,
       location);

@@ -40,6 +40,7 @@ void choir_handshake_reply_free (ChoirHandshakeReply *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirHandshakeReply, choir_handshake_reply_free)
 
 const char *choir_handshake_reply_get (const ChoirHandshakeReply *self, const char *name);
+char *choir_handshake_reply_dup (const ChoirHandshakeReply *self, const char *name);
 gsize choir_handshake_reply_get_body_size (const ChoirHandshakeReply *self);
 gboolean choir_handshake_check (const ChoirHandshakeReply *self,
                                 const char *key,

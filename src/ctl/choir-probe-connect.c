@@ -195,12 +195,6 @@ explain_refusal (ChoirProbe *self, const ChoirHandshakeReply *reply, GError **er
   return FALSE;
 }
 
-static char *
-dup_plain (const char *text)
-{
-  return text != NULL && g_utf8_validate (text, -1, NULL) ? g_strndup (text, 200) : NULL;
-}
-
 static gboolean
 shake_hands (ChoirProbe *self, GUri *uri, GError **error)
 {
@@ -234,11 +228,11 @@ shake_hands (ChoirProbe *self, GUri *uri, GError **error)
   self->opened_us = choir_clock_monotonic_us ();
   self->report->handshake_us = self->opened_us - begun_us;
   self->report->http_status = reply->status;
-  self->report->server = dup_plain (choir_handshake_reply_get (reply, "server"));
+  self->report->server = choir_handshake_reply_dup (reply, "server");
   if (reply->status != 101)
     return explain_refusal (self, reply, error);
 
-  self->report->protocol = dup_plain (choir_handshake_reply_get (reply, "sec-websocket-protocol"));
+  self->report->protocol = choir_handshake_reply_dup (reply, "sec-websocket-protocol");
 
   return choir_handshake_check (reply, key, self->options->protocol, error);
 }

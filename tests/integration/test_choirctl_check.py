@@ -343,3 +343,16 @@ def test_refusal_that_is_a_trap(ctl):
     deep = '[' * 8000
     with Server(says(f'HTTP/1.1 403 No\r\nContent-Length: {len(deep)}\r\n\r\n{deep}')) as server:
         ctl.fails(NOT_ALLOWED, 'check', server.url, contains='403')
+
+
+@pytest.mark.parametrize('room', range(196, 204))
+def test_text_that_is_cut(ctl, room):
+    """Within a character, wherever the border is: what is said is UTF-8 all the same."""
+    long = 'x' * room + '日本' * 50
+    answer = f'HTTP/1.1 301 Moved\r\nServer: {long}\r\nLocation: {long}\r\n\r\n'
+    with Server(says(answer)) as server:
+        done = ctl.run('--json', 'check', server.url)
+    assert done.returncode == FAILED, done.stderr
+    found = json.loads(done.stdout)
+    assert found['server'].startswith('xxx') and len(found['server']) <= 200 and long.startswith(found['server'])
+    assert 'xxx' in found['error'] and '\ufffd' not in found['error']
