@@ -9,7 +9,7 @@
 #include "choir-audience.h"
 #include "choir-clock.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What waits for clients */
@@ -45,13 +45,15 @@ static guint64
 read_resident_bytes (void)
 {
   g_autofree char *text = NULL;
-  guint64 pages = 0;
+  const char *second;
 
-  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL) ||
-      sscanf (text, "%*u %" G_GUINT64_FORMAT, &pages) != 1)
+  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
     return 0;
 
-  return pages * (guint64) sysconf (_SC_PAGESIZE);
+  second = strchr (text, ' ');
+
+  return second != NULL ? g_ascii_strtoull (second, NULL, 10) * (guint64) sysconf (_SC_PAGESIZE)
+                        : 0;
 }
 
 static void

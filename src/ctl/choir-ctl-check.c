@@ -149,6 +149,8 @@ summarize (const ChoirProbeReport *report, Summary *out)
 {
   g_autoptr (GArray) sorted = g_array_copy (report->round_trips);
   guint n = sorted->len;
+  /* the nearest rank, from 1 */
+  guint rank_p99 = (n * 99 + 99) / 100;
   gint64 sum_us = 0;
 
   g_array_sort (sorted, compare);
@@ -158,8 +160,7 @@ summarize (const ChoirProbeReport *report, Summary *out)
   out->min_ms = (double) g_array_index (sorted, gint64, 0) / 1000;
   out->max_ms = (double) g_array_index (sorted, gint64, n - 1) / 1000;
   out->mean_ms = (double) sum_us / n / 1000;
-  /* the nearest rank */
-  out->p99_ms = (double) g_array_index (sorted, gint64, (n * 99 + 99) / 100 - 1) / 1000;
+  out->p99_ms = (double) g_array_index (sorted, gint64, rank_p99 - 1) / 1000;
 }
 
 /* For programs */

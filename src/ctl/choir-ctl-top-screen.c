@@ -135,13 +135,16 @@ choose_view (ChoirTop *self, guint i)
 static void
 choose_next_view (ChoirTop *self, gboolean forward)
 {
-  guint n = 0;
   guint now = (guint) (self->question.view - choir_top_views);
+  guint last = now;
 
-  while (choir_top_views[n].name != NULL)
-    n++;
+  while (choir_top_views[last + 1].name != NULL)
+    last++;
 
-  choose_view (self, (now + (forward ? 1 : n - 1)) % n);
+  if (forward)
+    choose_view (self, now < last ? now + 1 : 0);
+  else
+    choose_view (self, now > 0 ? now - 1 : last);
 }
 
 static void
