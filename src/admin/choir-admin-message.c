@@ -7,6 +7,7 @@
 #include "choir-admin-broadcast.h"
 #include "choir-admin-filter.h"
 #include "choir-admin-methods.h"
+#include "choir-admin-object.h"
 
 #include "choir-chat-check.h"
 #include "choir-error.h"
@@ -109,6 +110,9 @@ perform_connection_send (ChoirAdminCall *call)
 {
   const char *type, *payload;
 
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
+
   g_variant_get (call->parameters, "(&s&s)", &type, &payload);
   send_to_connection (call, call->name, type, payload);
 }
@@ -182,6 +186,9 @@ perform_channel_publish (ChoirAdminCall *call)
 {
   const char *type, *payload;
 
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
+
   g_variant_get (call->parameters, "(&s&s)", &type, &payload);
   publish (call, call->name, type, payload);
 }
@@ -216,6 +223,9 @@ static void
 perform_document_close (ChoirAdminCall *call)
 {
   const char *reason;
+
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
 
   g_variant_get (call->parameters, "(&s)", &reason);
   close_document (call, call->name, reason);

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "choir-admin-methods.h"
+#include "choir-admin-object.h"
 #include "choir-admin-page.h"
 
 #include "choir-close-code.h"
@@ -52,6 +53,9 @@ static void
 perform_connection_kick (ChoirAdminCall *call)
 {
   const char *reason;
+
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
 
   g_variant_get (call->parameters, "(&s)", &reason);
   kick (call, call->name, reason);
@@ -340,6 +344,9 @@ perform_connection_subscribe (ChoirAdminCall *call)
 {
   const char *channel;
 
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
+
   g_variant_get (call->parameters, "(&s)", &channel);
   subscribe (call, call->name, channel);
 }
@@ -380,6 +387,9 @@ perform_connection_unsubscribe (ChoirAdminCall *call)
 {
   const char *channel;
 
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
+
   g_variant_get (call->parameters, "(&s)", &channel);
   unsubscribe (call, call->name, channel);
 }
@@ -387,16 +397,19 @@ perform_connection_unsubscribe (ChoirAdminCall *call)
 static void
 perform_session_close (ChoirAdminCall *call)
 {
-  ChoirSession *session = choir_hub_find_by_id (call->hub, call->name);
+  ChoirSession *session = choir_admin_call_find_object (call);
   g_autoptr (GError) error = NULL;
   const char *reason;
+
+  if (session == NULL)
+    return;
 
   g_variant_get (call->parameters, "(&s)", &reason);
 
   if (!choir_admin_check_reason (reason, CHOIR_ADMIN_REASON_MAX, &error))
     choir_admin_call_fail (call, error);
-  else if (session == NULL || choir_session_is_closing (session))
-    choir_admin_call_fail_literal (call, CHOIR_ERROR_NOT_FOUND, "There is no such session");
+  else if (choir_session_is_closing (session))
+    choir_admin_call_fail_literal (call, CHOIR_ERROR_NOT_FOUND, "The session is ending");
   else
     {
       choir_admin_call_log (call, "Session closed", CHOIR_LOG_SESSION, call->name, 1);

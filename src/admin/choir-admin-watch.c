@@ -8,12 +8,11 @@
 
 #include "choir-admin-list.h"
 #include "choir-admin-methods.h"
-#include "choir-admin-path.h"
+#include "choir-admin-object.h"
 #include "choir-admin-private.h"
 #include "choir-admin-watchers.h"
 #include "choir-clock.h"
 #include "choir-container.h"
-#include "choir-error.h"
 #include "choir-observer.h"
 
 /* Signals are counted in these, and counts are compared as often */
@@ -69,50 +68,15 @@ send (ChoirAdminWatch *self, guint kinds, const char *signal, GVariant *paramete
   choir_admin_watchers_send (self->watchers, kinds, 0, CHOIR_ADMIN_MANAGER, signal, parameters);
 }
 
-/* The properties of org.choir.Choir1.Connection */
-static GVariant *
-describe_object (ChoirSession *session)
-{
-  static const char *const same[][2] = {
-    { "Id", "connection" },
-    { "User", "user" },
-    { "Address", "address" },
-    { "Dialect", "dialect" },
-    { "QueuedBytes", "queued_bytes" },
-    { "MessagesReceived", "messages_received" },
-    { "Errors", "errors" },
-    { "Slow", "slow" },
-  };
-  g_autoptr (GVariant) known = g_variant_ref_sink (choir_admin_describe_connection (session));
-  g_autofree char *path =
-    choir_admin_path_new (CHOIR_ADMIN_KIND_SESSION, choir_session_get_id (session));
-  gint64 age_us = choir_clock_monotonic_us () - choir_session_get_opened_us (session);
-  GVariantDict dict;
-
-  g_variant_dict_init (&dict, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (same); i++)
-    {
-      g_autoptr (GVariant) value = g_variant_lookup_value (known, same[i][1], NULL);
-
-      g_variant_dict_insert_value (&dict, same[i][0], value);
-    }
-
-  g_variant_dict_insert (&dict, "Session", "o", path);
-  g_variant_dict_insert (&dict, "OpenedAt", "t", (guint64) (choir_clock_wall_us () - age_us));
-  /* it has only just come */
-  g_variant_dict_insert_value (&dict, "Subscriptions", g_variant_new_strv (NULL, 0));
-
-  return g_variant_dict_end (&dict);
-}
-
 static void
 add_object (ChoirAdminWatch *self, ChoirSession *session, const char *path)
 {
-  GVariant *properties_of = describe_object (session);
+  GVariant *values =
+    choir_admin_class_get_all (&choir_admin_connection_class, self->admin->hub, session);
   GVariantBuilder interfaces;
 
   g_variant_builder_init (&interfaces, G_VARIANT_TYPE ("a{sa{sv}}"));
-  g_variant_builder_add (&interfaces, "{s@a{sv}}", CHOIR_ADMIN_CONNECTION, properties_of);
+  g_variant_builder_add (&interfaces, "{s@a{sv}}", CHOIR_ADMIN_CONNECTION, values);
   choir_admin_watchers_send (self->watchers, CHOIR_ADMIN_WATCH_OBJECTS, 0,
                              CHOIR_ADMIN_OBJECT_MANAGER, "InterfacesAdded",
                              g_variant_new ("(oa{sa{sv}})", path, &interfaces));
@@ -440,11 +404,9 @@ perform_watch (ChoirAdminCall *call)
   g_autoptr (GError) error = NULL;
 
   g_variant_get (call->parameters, "(^a&s)", &kinds);
-  if (sender == NULL)
-    choir_admin_call_fail_literal (call, CHOIR_ERROR_UNAVAILABLE, "This is no message bus");
-  else if (!choir_admin_watchers_set (call->admin->watch->watchers,
-                                      g_dbus_method_invocation_get_connection (call->invocation),
-                                      sender, kinds, &error))
+  if (!choir_admin_watchers_set (call->admin->watch->watchers,
+                                 g_dbus_method_invocation_get_connection (call->invocation), sender,
+                                 kinds, &error))
     choir_admin_call_fail (call, error);
   else
     choir_admin_call_return (call, NULL);

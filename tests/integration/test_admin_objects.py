@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests/support'))
 
 from choir_test.bus import ACCESS_DENIED, INVALID_ARGS, NAME, NOT_FOUND, PATH, Bus, BusError, flatten, make_daemon  # noqa: E402
+from choir_test.bus_client import BusClient  # noqa: E402
 from document_client import CONFIG, SETTINGS, Talker, wait_until  # noqa: E402
 from task_worker import Worker  # noqa: E402
 
@@ -315,6 +316,29 @@ def test_managed_objects(bus, daemon):
             assert values == get_all(bus, kind, name)
 
 
+def test_signals_say_what_is_read(bus, daemon):
+    """Also of a connection that takes an earlier session up."""
+    with BusClient(bus) as admin:
+        def added(talker):
+            path = path_of('Connection', connection_of(talker))
+            return admin.wait('InterfacesAdded', lambda arguments: arguments[0] == path)[1][interface_of('Connection')]
+
+        def read(talker):
+            return get_all(bus, 'Connection', connection_of(talker))
+
+        changing = ('QueuedBytes', 'MessagesReceived')
+        admin.watch('objects')
+        ann = Talker(daemon, 'ivy')
+        assert {key: added(ann)[key] for key in read(ann) if key not in changing} == \
+            {key: value for key, value in read(ann).items() if key not in changing}
+        ann.get('subscribe', 'subscription.confirmed', channels=['chat:ivy'])
+        ann.ws.abort()
+        wait_until(lambda: get_all(bus, 'Session', ann.session_id)['Waiting'], 'the session waits')
+        with Talker(daemon, 'ivy', target=f'/ws?dialect=choir&session_id={ann.session_id}') as back:
+            assert added(back)['Subscriptions'] == ['chat:ivy']
+            assert added(back)['OpenedAt'] == read(back)['OpenedAt']
+
+
 # The description and what is there
 
 
@@ -405,6 +429,14 @@ def test_unknown_objects(bus, daemon, kind, element):
     # a path that is nobody's has not even the interface
     assert answer in (UNKNOWN_OBJECT, 'org.freedesktop.DBus.Error.UnknownMethod'), answer
     assert encode('nobody') != element or answer == UNKNOWN_OBJECT
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_methods_of_unknown_objects(bus, daemon, kind):
+    for interface, method, arguments in methods():
+        if interface == interface_of(kind):
+            answer = refused(bus, path_of(kind, 'chat:nobody'), f'{interface}.{method}', *map(sample, arguments))
+            assert answer == UNKNOWN_OBJECT, (method, answer)
 
 
 def test_introspection_names_nobody(bus, daemon):
