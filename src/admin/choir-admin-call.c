@@ -101,8 +101,8 @@ choir_admin_call_fail_literal (ChoirAdminCall *call, int code, const char *text)
  * choir_admin_call_log:
  * @call: what is being done
  * @what: in words
- * @field: a journal field, a CHOIR_LOG_ name
- * @target: its value
+ * @field: (nullable): a journal field, a CHOIR_LOG_ name
+ * @target: (nullable): its value
  * @count: of those it happened to
  *
  * Notes in the log who did what. Every method that changes something does.

@@ -77,7 +77,7 @@ gboolean choir_admin_check_reason (const char *reason, gsize max_len, GError **e
 #define CHOIR_ADMIN_REASON_MAX 123
 
 /* The method_call of every object: finds the method, asks whether the caller may, then has it
- * performed. Counts calls under way, which are bounded. @user_data: a #ChoirAdmin */
+ * performed. @user_data: a #ChoirAdmin */
 void choir_admin_dispatch (GDBusConnection *connection,
                            const char *sender,
                            const char *object_path,

@@ -11,14 +11,15 @@
 #include "choir-admin-private.h"
 #include "choir-error.h"
 
+#include <gio/gunixfdlist.h>
 #include <string.h>
 
-/* Calls that wait for leave, which may take as long as somebody needs to type a password */
-#define PENDING_MAX 256
+/* Bytes of arguments: kept while somebody is asked for a password, for whoever calls. No method
+ * can use as many */
+#define PARAMETERS_MAX (512 * 1024)
 
 static const ChoirAdminMethodTable tables[] = {
   { choir_admin_content_methods, &choir_admin_content_n_methods },
-  { choir_admin_inspect_methods, &choir_admin_inspect_n_methods },
   { choir_admin_list_methods, &choir_admin_list_n_methods },
   { choir_admin_message_methods, &choir_admin_message_n_methods },
   { choir_admin_object_methods, &choir_admin_object_n_methods },
@@ -125,8 +126,6 @@ checked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   guint32 uid;
 
-  self->n_pending--;
-
   if (choir_authority_check_finish (CHOIR_AUTHORITY (object), result, &uid, &error))
     perform (self, waiting->method, waiting->invocation, uid);
   else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
@@ -151,6 +150,25 @@ read_target (const ChoirAdminMethod *method, const char *path, GVariant *paramet
   return target;
 }
 
+/* What a call that waits for leave takes, whoever makes it */
+static gboolean
+check_size (GDBusMethodInvocation *invocation, GError **error)
+{
+  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
+  GUnixFDList *fds = g_dbus_message_get_unix_fd_list (message);
+
+  if (g_variant_get_size (g_dbus_method_invocation_get_parameters (invocation)) > PARAMETERS_MAX)
+    g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
+                 "The arguments are longer than %d bytes", PARAMETERS_MAX);
+  else if (fds != NULL && g_unix_fd_list_get_length (fds) > 0)
+    g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
+                         "No method takes file descriptors");
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
 /**
  * choir_admin_dispatch:
  * @connection: where it came from
@@ -162,7 +180,7 @@ read_target (const ChoirAdminMethod *method, const char *path, GVariant *paramet
  * @invocation: (transfer full): to be answered
  * @user_data: a #ChoirAdmin
  *
- * Takes a call of any object's method.
+ * Takes a call of any object's method. How many may wait for leave is limited by the authority.
  */
 void
 choir_admin_dispatch (GDBusConnection *connection,
@@ -177,6 +195,7 @@ choir_admin_dispatch (GDBusConnection *connection,
   ChoirAdmin *self = user_data;
   const ChoirAdminMethod *row = choir_admin_find_method (interface, method);
   g_autofree char *target = NULL;
+  g_autoptr (GError) error = NULL;
   ChoirAdminAction action;
   Waiting *waiting;
 
@@ -187,10 +206,9 @@ choir_admin_dispatch (GDBusConnection *connection,
       return;
     }
 
-  if (self->n_pending >= PENDING_MAX)
+  if (!check_size (invocation, &error))
     {
-      g_dbus_method_invocation_return_error_literal (
-        invocation, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED, "Too many calls are waiting");
+      g_dbus_method_invocation_return_gerror (invocation, error);
       return;
     }
 
@@ -198,7 +216,6 @@ choir_admin_dispatch (GDBusConnection *connection,
   waiting->admin = choir_admin_ref (self);
   waiting->method = row;
   waiting->invocation = invocation;
-  self->n_pending++;
 
   action = row->choose != NULL ? row->choose (parameters) : row->action;
   target = read_target (row, object_path, parameters);

@@ -12,8 +12,6 @@ G_BEGIN_DECLS
 
 extern const ChoirAdminMethod choir_admin_content_methods[];
 extern const guint choir_admin_content_n_methods;
-extern const ChoirAdminMethod choir_admin_inspect_methods[];
-extern const guint choir_admin_inspect_n_methods;
 extern const ChoirAdminMethod choir_admin_list_methods[];
 extern const guint choir_admin_list_n_methods;
 extern const ChoirAdminMethod choir_admin_message_methods[];

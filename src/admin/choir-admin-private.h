@@ -37,7 +37,6 @@ struct _ChoirAdmin
   ChoirAdminTree tree;                  /* what is below it */
   guint owner_id;                       /* 0: not started */
   ChoirBusChoice bus;                   /* where that is */
-  guint n_pending;                      /* calls that wait for leave */
   gboolean draining;                    /* that was asked for on the bus */
 };
 

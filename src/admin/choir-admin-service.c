@@ -43,7 +43,7 @@ perform_reload (ChoirAdminCall *call)
   ChoirAdmin *self = call->admin;
   g_autoptr (GError) error = NULL;
 
-  choir_admin_call_log (call, "Reload asked for", CHOIR_LOG_BUS_NAME, CHOIR_ADMIN_MANAGER, 1);
+  choir_admin_call_log (call, "Reload asked for", NULL, NULL, 1);
   if (self->host->reload (self->host_data, &error))
     choir_admin_call_return (call, NULL);
   else
@@ -64,8 +64,11 @@ perform_set_log_level (ChoirAdminCall *call)
       return;
     }
 
-  choir_log_set_level (level);
+  /* who silences the log is noted before */
+  if (!choir_log_is_enabled (level))
+    choir_log_set_level (level);
   choir_admin_call_log (call, "Log level set", CHOIR_LOG_LOG_LEVEL, name, 1);
+  choir_log_set_level (level);
   choir_admin_call_return (call, NULL);
 }
 

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from gi.repository import Gio, GLib
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import connect  # noqa: E402
-from choir_test.bus import ACCESS_DENIED, INTERFACE, INVALID_ARGS, Bus, BusError, make_daemon  # noqa: E402
+from choir_test.bus import ACCESS_DENIED, INTERFACE, INVALID_ARGS, NAME, PATH, Bus, BusError, make_daemon  # noqa: E402
 from choir_test.bus_client import BusClient  # noqa: E402
 
 LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded'
@@ -249,6 +250,33 @@ def test_stranger_is_refused(bus, daemon, call):
     with pytest.raises(BusError) as caught:
         bus.gdbus(*call, prefix=('setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'))
     assert caught.value.name == ACCESS_DENIED
+
+
+# Limits of all calls, and what is noted of some
+
+
+def test_only_so_much_in_a_call(admin):
+    """What waits for leave is kept for as long as a person needs to give it."""
+    large = '{"a":"' + 'x' * 1000000 + '"}'
+    with pytest.raises(BusError) as caught:
+        admin.call('Broadcast', 'ssa{sv}', 'note', large, {})
+    assert caught.value.name == LIMITS_EXCEEDED
+    with open('/dev/null', 'rb') as null:
+        with pytest.raises(GLib.Error) as refused:
+            admin.connection.call_with_unix_fd_list_sync(
+                NAME, PATH, INTERFACE, 'Watch', GLib.Variant('(as)', ([],)), None, Gio.DBusCallFlags.NONE, -1,
+                Gio.UnixFDList.new_from_array([os.dup(null.fileno())]), None)
+        assert Gio.DBusError.get_remote_error(refused.value) == LIMITS_EXCEEDED
+
+
+def test_it_is_noted_who_silenced_the_log(daemon, admin):
+    admin.call('SetLogLevel', 's', 'error')
+    daemon.wait_log('Log level set')
+
+
+def test_reload_is_noted(daemon, admin):
+    admin.call('Reload')
+    assert 'BUS_NAME' not in daemon.wait_log('Reload asked for').upper()
 
 
 # Figures
