@@ -6,7 +6,7 @@
 
 #include "choir-admin-order.h"
 
-#include "choir-error.h"
+#include "choir-admin-filter.h"
 
 #include <string.h>
 
@@ -37,10 +37,7 @@ read_order (GVariant *value, guint known, ChoirAdminOrder *order, GError **error
         return TRUE;
       }
 
-  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION,
-                       "Filter key \"sort\" is nothing this list can be sorted by");
-
-  return FALSE;
+  return choir_admin_filter_fail (error, "is nothing this list can be sorted by", "sort");
 }
 
 /**
@@ -74,6 +71,8 @@ choir_admin_order_take (GVariant *filter,
 
       if (strcmp (name, "sort") != 0)
         g_variant_builder_add (&others, "{sv}", name, value);
+      else if (*order != CHOIR_ADMIN_ORDER_NONE)
+        return choir_admin_filter_fail (error, "is there twice", "sort");
       else if (!read_order (value, known, order, error))
         return FALSE;
     }

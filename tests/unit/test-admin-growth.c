@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-#include "choir-admin-page.h"
 #include "choir-admin-growth.h"
+#include "choir-admin-page.h"
 
+#include "choir-admin-order.h"
 #include "choir-clock.h"
+#include "choir-error.h"
 
 #define N_THINGS 10000
 
@@ -149,6 +151,40 @@ test_heaviest_of_many (void)
   g_assert_cmpstr (names, ==, "n09999 n09998 n09997 n09996");
 }
 
+/* Orders */
+
+static void
+assert_sorts (const char *filter, const char *wrong)
+{
+  g_autoptr (GVariant) dict = g_variant_new_parsed (filter);
+  g_autoptr (GVariant) rest = NULL;
+  g_autoptr (GError) error = NULL;
+  ChoirAdminOrder order;
+
+  if (choir_admin_order_take (dict, CHOIR_ADMIN_ORDERS_OF_USERS, &order, &rest, &error))
+    {
+      g_assert_null (wrong);
+      g_assert_cmpint (order, ==, CHOIR_ADMIN_ORDER_QUEUED);
+      g_assert_cmpuint (g_variant_n_children (rest), ==, 1);
+      return;
+    }
+
+  g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION);
+  g_assert_cmpstr (error->message, ==, wrong);
+  g_assert_null (rest);
+}
+
+static void
+test_order (void)
+{
+  assert_sorts ("{'sort': <'queued'>, 'prefix': <'a'>}", NULL);
+  assert_sorts ("{'sort': <'colour'>}",
+                "Filter key \"sort\" is nothing this list can be sorted by");
+  assert_sorts ("{'sort': <1>}", "Filter key \"sort\" is nothing this list can be sorted by");
+  assert_sorts ("{'sort': <'queued'>, 'prefix': <'a'>, 'sort': <'rate'>}",
+                "Filter key \"sort\" is there twice");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -159,6 +195,7 @@ main (int argc, char **argv)
   g_test_add_func ("/admin-growth/forgets", test_forgets_what_is_gone);
   g_test_add_func ("/admin-page/heaviest-first", test_heaviest_first);
   g_test_add_func ("/admin-page/heaviest-of-many", test_heaviest_of_many);
+  g_test_add_func ("/admin-order/take", test_order);
 
   return g_test_run ();
 }
