@@ -81,11 +81,10 @@ get_offset (ChoirHub *hub, gpointer object)
 static GVariant *
 get_first (ChoirHub *hub, gpointer object)
 {
-  const ChoirDocument *document = get_document (object);
+  ChoirDocument *document = get_document (object);
 
-  return g_variant_new_uint64 (document != NULL
-                                 ? choir_document_get_first_in_memory ((ChoirDocument *) document)
-                                 : choir_channel_get_first (object));
+  return g_variant_new_uint64 (document != NULL ? choir_document_get_first_in_memory (document)
+                                                : choir_channel_get_first (object));
 }
 
 static GVariant *

@@ -235,13 +235,14 @@ received (ChoirSession *session, const ChoirEnvelope *message, gpointer user_dat
 {
   Trace *self = user_data;
   const Filter *filter = &self->filter;
-  ChoirSlice channel = get_channel (message);
   g_autoptr (GString) line = NULL;
+  ChoirSlice channel;
 
   if (!wants_direction (filter, FALSE) || !wants_type (filter, message->type) ||
       !is_meant (filter, session))
     return;
 
+  channel = get_channel (message);
   if (filter->channel != NULL && !choir_json_key_equals (channel, choir_slice (filter->channel)))
     return;
 
