@@ -198,6 +198,8 @@ take_over (ChoirBlocklist *self, ChoirBanKind kind, GHashTable *found)
 typedef struct
 {
   GHashTable *bans[CHOIR_N_BANS]; /* (owned): as far as it has been read */
+  guint64 offset;                 /* so far */
+  guint64 snapshot;               /* offset of the one it began with; 0: none */
 } Load;
 
 static void
@@ -215,6 +217,8 @@ loaded (ChoirBlocklist *self, GTask *task)
 
   for (guint i = 0; i < CHOIR_N_BANS; i++)
     take_over (self, i, load->bans[i]);
+  self->offset = load->offset;
+  self->snapshot = load->snapshot;
   self->loading = FALSE;
   g_task_return_boolean (task, TRUE);
 }
@@ -247,17 +251,17 @@ take_part (GTask *task, const ChoirStreamPart *part, GError *error)
 
   if (part->snapshot != NULL)
     {
-      self->snapshot = self->offset = part->snapshot->offset;
+      load->snapshot = load->offset = part->snapshot->offset;
       read_snapshot (load->bans, part->snapshot->data);
     }
   read_entries (load->bans, part);
   if (part->n_entries > 0)
-    self->offset = part->entries[part->n_entries - 1].offset;
+    load->offset = part->entries[part->n_entries - 1].offset;
 
   if (part->complete || part->n_entries == 0)
     loaded (self, owned);
   else
-    choir_store_read_async (self->store, STREAM, self->offset, CHOIR_STORE_APPEND_MAX, FALSE,
+    choir_store_read_async (self->store, STREAM, load->offset, CHOIR_STORE_APPEND_MAX, FALSE,
                             g_task_get_cancellable (owned), read_cb, g_object_ref (owned));
 }
 

@@ -466,6 +466,23 @@ test_conflict (Fixture *self, gconstpointer data)
   tear_down (&other, NULL);
 }
 
+/* Somebody has emptied the store: what is said then begins anew, instead of never being stored */
+static void
+test_emptied (Fixture *self, gconstpointer data)
+{
+  g_autoptr (ChoirStore) store = choir_store_memory_new (1024 * 1024);
+
+  g_assert_true (load (self, store, NULL));
+  ban_name (self, CHOIR_BAN_USER, "alice", 0);
+  g_assert_true (store_delete (store, STREAM, NULL));
+  ban_name (self, CHOIR_BAN_USER, "bob", 0);
+  g_assert_false (has (self, CHOIR_BAN_USER, "alice"));
+  g_assert_true (has (self, CHOIR_BAN_USER, "bob"));
+  begin_anew (self);
+  g_assert_true (load (self, store, NULL));
+  g_assert_true (has (self, CHOIR_BAN_USER, "bob"));
+}
+
 typedef struct
 {
   guint n_waiting;
@@ -620,6 +637,7 @@ main (int argc, char **argv)
   ADD ("unstored", test_unstored);
   ADD ("loading", test_loading);
   ADD ("conflict", test_conflict);
+  ADD ("emptied", test_emptied);
   ADD ("snapshot", test_snapshot);
   ADD ("full", test_full);
   ADD ("damaged", test_damaged);
