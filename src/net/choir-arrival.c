@@ -202,6 +202,24 @@ open_websocket (ChoirArrival *self,
   choir_gateway_adopt (gateway, transport, upgrade, NULL, 0);
 }
 
+/* FALSE: it is decided once more behind the HTTP library, and a token that is refused is counted
+ * there */
+static gboolean
+decide (ChoirGateway *gateway, ChoirUpgrade *upgrade)
+{
+  ChoirStats *stats = choir_hub_get_stats (gateway->hub);
+  const gint64 n_blocked = *stats->refused_blocked;
+  const gint64 n_revoked = *stats->refused_revoked;
+
+  if (choir_upgrade_decide (upgrade, gateway) && upgrade->status == 101 && !upgrade->is_stream)
+    return TRUE;
+
+  *stats->refused_blocked = n_blocked;
+  *stats->refused_revoked = n_revoked;
+
+  return FALSE;
+}
+
 /* A whole, ordinary handshake: FALSE if it is better left to the HTTP server */
 static gboolean
 try_websocket (ChoirArrival *self, const ChoirHttpHead *head)
@@ -212,7 +230,7 @@ try_websocket (ChoirArrival *self, const ChoirHttpHead *head)
 
   choir_http_accept_key (head->key.data, head->key.len, accept_key);
   upgrade = read_request (self, head);
-  if (!choir_upgrade_decide (upgrade, gateway) || upgrade->status != 101 || upgrade->is_stream)
+  if (!decide (gateway, upgrade))
     return FALSE;
 
   choir_gateway_move_admission (gateway, get_admitted (self), upgrade);

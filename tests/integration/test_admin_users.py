@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
-from choir_test import CLOSE, EventStream, connect, emulate, http_get, sse_target  # noqa: E402
+from choir_test import CLOSE, EventStream, Handshake, RawWs, connect, emulate, http_get, sse_target  # noqa: E402
 from choir_test.bus import INVALID_ARGS, NAME, NOT_FOUND, Bus, BusError, make_daemon  # noqa: E402
 from choir_test.bus_client import BusClient  # noqa: E402
 
@@ -166,15 +166,17 @@ def test_revoke(bus, daemon):
         second.send({'type': 'auth', 'payload': {'token': daemon.mint('alice', jti='t1')}})
         second.wait_error('AUTH_ERROR')
         second.check_alive()
-    answer = http_get(daemon.address, '/ws?token=' + daemon.mint('alice', jti='t1'))
-    answer.assert_problem(401)
+    target = '/ws?token=' + daemon.mint('alice', jti='t1')
+    http_get(daemon.address, target).assert_problem(401)
+    with RawWs(daemon.address) as ws:
+        assert ws.handshake(Handshake(target)).status == 401
     with join(daemon, 'alice', jti='t3') as third:
         third.check_alive()
 
     entry, = listed(bus, 'ListRevoked')
     assert (entry['jti'], entry['uid']) == ('t1', os.getuid())
     assert metric(daemon, 'choir_revoked_tokens') == 1
-    assert metric(daemon, 'choir_tokens_refused_total{reason="revoked"}') >= 2
+    assert metric(daemon, 'choir_tokens_refused_total{reason="revoked"}') == 3
     bus.call('UnrevokeToken', 's', 't1')
     with join(daemon, 'alice', jti='t1') as first:
         first.check_alive()

@@ -147,6 +147,7 @@ def do_service(api):
     """What needs no token."""
     for name in ('health', 'ready', 'metrics', 'discover'):
         api.call(name)
+    api.call('metrics', headers=[('Accept', 'text/plain; version=0.0.4')])
 
 
 @pytest.fixture(scope='module')
