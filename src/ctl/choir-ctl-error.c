@@ -23,11 +23,11 @@ static const struct
   const char *sentence; /* (nullable): the service's own text is the sentence */
 } bus_errors[] = {
   { BUS_ERROR ("ServiceUnknown"), CHOIR_CTL_NO_SERVICE,
-    N_ ("Choir is not running on this bus; start it with “systemctl start choir”, or say with "
-        "--session, --address, --node or --host where it is") },
+    N_ ("Choir is not running on this bus; start it with “systemctl start choir”, or "
+        "choir@NODE for a node, or say with --session, --address, --node or --host where it is") },
   { BUS_ERROR ("NameHasNoOwner"), CHOIR_CTL_NO_SERVICE,
-    N_ ("Choir is not running on this bus; start it with “systemctl start choir”, or say with "
-        "--session, --address, --node or --host where it is") },
+    N_ ("Choir is not running on this bus; start it with “systemctl start choir”, or "
+        "choir@NODE for a node, or say with --session, --address, --node or --host where it is") },
   { BUS_ERROR ("NoReply"), CHOIR_CTL_NO_SERVICE,
     N_ ("Choir went away before it answered; “systemctl status choir” tells why") },
   { BUS_ERROR ("Disconnected"), CHOIR_CTL_NO_SERVICE, N_ ("The bus has closed the connection") },

@@ -153,7 +153,10 @@ choir_token_command (int argc, char **argv)
   g_autofree char *token = NULL;
 
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  if (g_option_context_parse (context, &argc, &argv, &error))
+  if (g_option_context_parse (context, &argc, &argv, &error) && argc > 1)
+    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                 _ ("“%s” belongs to no option; what has * in it needs quotes"), argv[1]);
+  else if (error == NULL)
     token = mint (&error);
 
   if (token == NULL)

@@ -164,6 +164,18 @@ run_command (int argc, char **argv, int (*run_it) (int argc, char **argv))
   return run_it (argc - 1, argv + 1);
 }
 
+/* A command that is misspelt must not start the service */
+static gboolean
+check_words (int argc, char **argv, GError **error)
+{
+  if (argc > 1)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                 _ ("“%s” is no command, or has options before it; “choird --help” tells more"),
+                 argv[1]);
+
+  return argc <= 1;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -188,7 +200,7 @@ main (int argc, char **argv)
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
 
   if (!g_option_context_parse (context, &argc, &argv, &error) ||
-      (!opt_version && !run (config, &error)))
+      !check_words (argc, argv, &error) || (!opt_version && !run (config, &error)))
     {
       g_printerr ("choird: %s\n", error->message);
       return 1;

@@ -52,6 +52,15 @@ def test_bad_arguments(unstarted, arguments):
     assert done.returncode == 1 and done.stderr.startswith('choird: '), done
 
 
+@pytest.mark.parametrize('arguments, said', [
+    (('usr', 'list'), 'choird: “usr” is no command'),
+    (('token', '--sub', 'alice', '--permission', 'chat:a:read', 'chat:b:read'), 'choird token: “chat:b:read” belongs to no'),
+])
+def test_a_word_too_many(unstarted, arguments, said):
+    done = run(unstarted, *arguments)
+    assert done.returncode == 1 and done.stderr.startswith(said), done
+
+
 def test_check_config(unstarted):
     unstarted.write_config('[server]\nlisten=127.0.0.1:0\n[rate]\ndefault=10/1s\n')
     done = unstarted.run_cli('--check-config')
