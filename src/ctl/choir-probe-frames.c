@@ -12,14 +12,12 @@
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-ctl-error.h"
-#include "choir-frame.h"
 #include "choir-id.h"
 #include "choir-json-gate.h"
 
 #include <glib/gi18n.h>
 #include <string.h>
 
-#define CONTROL_MAX 125
 #define FIRST_MESSAGE_MAX 16384
 #define NAME_MAX_BYTES 64
 
@@ -34,70 +32,15 @@
  * Returns: whether the frame is on its way
  */
 gboolean
-choir_probe_send (ChoirProbe *self, guint opcode, const void *payload, gsize len, GError **error)
+choir_probe_send (ChoirProbe *self,
+                  ChoirOpcode opcode,
+                  const void *payload,
+                  gsize len,
+                  GError **error)
 {
-  guint8 frame[6 + CONTROL_MAX];
-  guint32 mask = choir_id_random ();
-  const guint8 *bytes = payload;
+  g_autoptr (ChoirFrame) frame = choir_frame_new_masked (opcode, choir_id_random (), payload, len);
 
-  g_return_val_if_fail (len <= CONTROL_MAX, FALSE);
-
-  frame[0] = (guint8) (0x80 | opcode);
-  frame[1] = (guint8) (0x80 | len);
-  memcpy (frame + 2, &mask, sizeof mask);
-  for (gsize i = 0; i < len; i++)
-    frame[6 + i] = bytes[i] ^ frame[2 + i % 4];
-
-  return choir_dial_write (self->dial, frame, 6 + len, error);
-}
-
-typedef struct
-{
-  guint opcode;
-  gboolean final;
-  guint header_len;
-  guint64 len;
-} Frame;
-
-/* Whether the header is there; @error for one no server sends */
-static gboolean
-read_header (const GByteArray *input, Frame *frame, GError **error)
-{
-  const guint8 *at = input->data;
-  guint16 len_16;
-  guint64 len_64;
-
-  if (input->len < 2)
-    return FALSE;
-
-  frame->opcode = at[0] & 0xf;
-  frame->final = (at[0] & 0x80) != 0;
-  frame->len = at[1] & 0x7f;
-  frame->header_len = frame->len < 126 ? 2 : frame->len == 126 ? 4 : 10;
-
-  if ((at[0] & 0x70) != 0 || (at[1] & 0x80) != 0 ||
-      (frame->opcode >= CHOIR_OPCODE_CLOSE && (!frame->final || frame->len > CONTROL_MAX)))
-    {
-      g_set_error_literal (error, CHOIR_CTL_ERROR, CHOIR_CTL_FAILED,
-                           _ ("After the handshake something other than WebSocket frames comes"));
-      return FALSE;
-    }
-
-  if (input->len < frame->header_len)
-    return FALSE;
-
-  if (frame->header_len == 4)
-    {
-      memcpy (&len_16, at + 2, sizeof len_16);
-      frame->len = GUINT16_FROM_BE (len_16);
-    }
-  else if (frame->header_len == 10)
-    {
-      memcpy (&len_64, at + 2, sizeof len_64);
-      frame->len = GUINT64_FROM_BE (len_64);
-    }
-
-  return TRUE;
+  return choir_dial_write (self->dial, choir_frame_get_data (frame), frame->len, error);
 }
 
 static char *
@@ -142,13 +85,13 @@ look_at_message (ChoirProbe *self, const char *text, gsize len)
 }
 
 static void
-take_data (ChoirProbe *self, const Frame *frame, const guint8 *payload, gsize len)
+take_message (ChoirProbe *self, const ChoirFrameMessage *message)
 {
   if (self->report->first_message_us < 0)
     self->report->first_message_us = choir_clock_monotonic_us () - self->opened_us;
 
-  if (frame->opcode == CHOIR_OPCODE_TEXT && frame->final && len == frame->len)
-    look_at_message (self, (const char *) payload, len);
+  if (message->opcode == CHOIR_OPCODE_TEXT && message->len <= FIRST_MESSAGE_MAX)
+    look_at_message (self, (const char *) message->data, message->len);
 }
 
 static ChoirCtlExit
@@ -172,12 +115,12 @@ judge_close (guint code)
 }
 
 static void
-take_close (ChoirProbe *self, const guint8 *payload, gsize len, GError **error)
+take_close (ChoirProbe *self, const ChoirFrameMessage *message, GError **error)
 {
-  guint code = len >= 2 ? (guint) payload[0] << 8 | payload[1] : CHOIR_CLOSE_NO_STATUS;
   g_autofree char *reason =
-    len > 2 ? g_utf8_make_valid ((const char *) payload + 2, (gssize) len - 2) : NULL;
+    message->len > 0 ? g_strndup ((const char *) message->data, message->len) : NULL;
   const char *said = self->report->code;
+  guint code = message->close_code;
 
   self->report->close_code = code;
   g_set_error (error, CHOIR_CTL_ERROR, (int) judge_close (code),
@@ -187,11 +130,11 @@ take_close (ChoirProbe *self, const guint8 *payload, gsize len, GError **error)
 }
 
 static void
-take_pong (ChoirProbe *self, const guint8 *payload, gsize len)
+take_pong (ChoirProbe *self, const ChoirFrameMessage *message)
 {
   /* what nobody asked for is no answer (RFC 6455 section 5.5.3) */
-  if (self->ping_sent_us == 0 || len != sizeof self->ping ||
-      memcmp (payload, &self->ping, sizeof self->ping) != 0)
+  if (self->ping_sent_us == 0 || message->len != sizeof self->ping ||
+      memcmp (message->data, &self->ping, sizeof self->ping) != 0)
     return;
 
   self->round_trip_us = choir_clock_monotonic_us () - self->ping_sent_us;
@@ -200,20 +143,30 @@ take_pong (ChoirProbe *self, const guint8 *payload, gsize len)
 
 /* FALSE with @error at the end of the visit */
 static gboolean
-take_frame (ChoirProbe *self, const Frame *frame, const guint8 *payload, gsize len, GError **error)
+take_event (ChoirProbe *self,
+            ChoirFrameEvent event,
+            const ChoirFrameMessage *message,
+            GError **error)
 {
-  switch (frame->opcode)
+  switch (event)
     {
-    case CHOIR_OPCODE_CLOSE:
-      take_close (self, payload, len, error);
+    case CHOIR_FRAME_EVENT_CLOSE:
+      take_close (self, message, error);
       return FALSE;
-    case CHOIR_OPCODE_PING:
-      return choir_probe_send (self, CHOIR_OPCODE_PONG, payload, len, error);
-    case CHOIR_OPCODE_PONG:
-      take_pong (self, payload, len);
+    case CHOIR_FRAME_EVENT_ERROR:
+      g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_FAILED,
+                   _ ("What comes after the handshake cannot be understood: %s"), message->reason);
+      return FALSE;
+    case CHOIR_FRAME_EVENT_PING:
+      return choir_probe_send (self, CHOIR_OPCODE_PONG, message->data, message->len, error);
+    case CHOIR_FRAME_EVENT_PONG:
+      take_pong (self, message);
       return TRUE;
+    case CHOIR_FRAME_EVENT_MESSAGE:
+      take_message (self, message);
+      return TRUE;
+    case CHOIR_FRAME_EVENT_MORE:
     default:
-      take_data (self, frame, payload, len);
       return TRUE;
     }
 }
@@ -223,41 +176,29 @@ take_frame (ChoirProbe *self, const Frame *frame, const guint8 *payload, gsize l
  * @self: an open visit
  * @error: return location, of %CHOIR_CTL_ERROR, or a #GIOErrorEnum
  *
- * Understands what is in the input, as far as it is complete.
+ * Understands what is in the input.
  *
  * Returns: %FALSE with @error when the server has closed the connection, or speaks nonsense
  */
 gboolean
 choir_probe_take_frames (ChoirProbe *self, GError **error)
 {
-  g_autoptr (GError) broken = NULL;
-  Frame frame;
+  guint8 *data = self->input->data;
+  gsize len = self->input->len;
+  ChoirFrameEvent event;
 
-  while (self->input->len > 0)
+  do
     {
-      guint n = (guint) MIN (self->skip, self->input->len);
-      guint shown;
+      ChoirFrameMessage message;
 
-      g_byte_array_remove_range (self->input, 0, n);
-      self->skip -= n;
-      if (!read_header (self->input, &frame, &broken))
-        break;
-
-      shown = (guint) MIN (frame.len, FIRST_MESSAGE_MAX);
-      if (self->input->len < frame.header_len + shown)
-        break;
-
-      if (!take_frame (self, &frame, self->input->data + frame.header_len, shown, error))
+      event = choir_frame_parser_next (&self->parser, &data, &len, &message);
+      if (!take_event (self, event, &message, error))
         return FALSE;
-
-      g_byte_array_remove_range (self->input, 0, frame.header_len + shown);
-      self->skip = frame.len - shown;
     }
+  while (event != CHOIR_FRAME_EVENT_MORE);
 
-  if (broken == NULL)
-    return TRUE;
+  /* the parser keeps what is incomplete */
+  g_byte_array_set_size (self->input, 0);
 
-  g_propagate_error (error, g_steal_pointer (&broken));
-
-  return FALSE;
+  return TRUE;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "choir-dial.h"
+#include "choir-frame-parser.h"
 #include "choir-probe.h"
 
 G_BEGIN_DECLS
@@ -17,7 +18,7 @@ typedef struct
   ChoirProbeReport *report;
   ChoirDial *dial;   /* (owned) */
   GByteArray *input; /* (owned): read, not yet understood */
-  guint64 skip;      /* bytes still to come of a frame that nobody wants to see */
+  ChoirFrameParser parser;
   gint64 opened_us;
   guint64 ping;         /* number of the newest, from 1 */
   gint64 ping_sent_us;  /* 0: it has been answered */
@@ -27,7 +28,10 @@ typedef struct
 gboolean choir_probe_fill (ChoirProbe *self, GError **error);
 gboolean choir_probe_connect (ChoirProbe *self, GError **error);
 gboolean choir_probe_take_frames (ChoirProbe *self, GError **error);
-gboolean
-choir_probe_send (ChoirProbe *self, guint opcode, const void *payload, gsize len, GError **error);
+gboolean choir_probe_send (ChoirProbe *self,
+                           ChoirOpcode opcode,
+                           const void *payload,
+                           gsize len,
+                           GError **error);
 
 G_END_DECLS

@@ -9,13 +9,15 @@
 #include "choir-clock.h"
 #include "choir-close-code.h"
 #include "choir-ctl-error.h"
-#include "choir-frame.h"
 #include "choir-probe-private.h"
 
 #include <glib/gi18n.h>
 
 /* How long the server may take over its half of the goodbye, which nothing depends on */
 #define GOODBYE_US (G_USEC_PER_SEC / 2)
+
+/* Far more than a service sends at once; in whatever pieces it comes, we hold no more */
+#define MESSAGE_MAX (64 * 1024 * 1024)
 
 /**
  * choir_probe_report_new:
@@ -175,13 +177,16 @@ visit (ChoirProbe *self, GError **error)
 gboolean
 choir_probe_run (const ChoirProbeOptions *options, ChoirProbeReport *report, GError **error)
 {
+  static const ChoirFrameLimits limits = { .max_message = MESSAGE_MAX };
   ChoirProbe self = { .options = options, .report = report };
   gboolean fine;
 
+  choir_frame_parser_init_client (&self.parser, &limits);
   self.dial = choir_dial_new ();
   self.input = g_byte_array_new ();
   fine = visit (&self, error);
   choir_dial_free (self.dial);
+  choir_frame_parser_clear (&self.parser);
   g_byte_array_unref (self.input);
 
   return fine;

@@ -8,23 +8,10 @@
 
 #include "choir-error.h"
 #include "choir-frame-failure.h"
+#include "choir-frame-header.h"
 #include "choir-mask.h"
 
 #include <string.h>
-
-/* RFC 6455 5.2 */
-#define FIN 0x80
-#define RSV1 0x40
-#define RSV2_OR_3 0x30
-#define OPCODE_BITS 0x0f
-#define CONTROL_BIT 0x08
-#define MASK_BIT 0x80
-#define LENGTH_BITS 0x7f
-#define LENGTH_16 126
-#define LENGTH_64 127
-
-/* RFC 6455 5.5 */
-#define CONTROL_PAYLOAD_MAX 125
 
 enum
 {
@@ -41,13 +28,14 @@ enum
   FLAG_COMPRESSED = 1 << 1, /* the message's first frame had RSV1 */
   FLAG_FINAL = 1 << 2,      /* the current data frame is the message's last */
   FLAG_DELIVERED = 1 << 3,  /* the last event may have lent out memory of ours */
+  FLAG_SERVER = 1 << 4, /* the peer is one, and masks nothing; it stays, and rules out short cuts */
 };
 
-typedef struct
+static gsize
+get_mask_len (const ChoirFrameParser *self)
 {
-  guint64 payload_len;
-  gsize size; /* bytes the header takes, 0: not all of it is here */
-} Header;
+  return (self->flags & FLAG_SERVER) != 0 ? 0 : CHOIR_MASK_LEN;
+}
 
 static void
 release_buffers (ChoirFrameParser *self)
@@ -84,18 +72,6 @@ report_failure (const ChoirFrameParser *self, ChoirFrameMessage *out)
 }
 
 static Failure
-check_control_byte (guint8 first)
-{
-  if ((first & OPCODE_BITS) > CHOIR_OPCODE_PONG)
-    return FAILURE_OPCODE;
-  /* RFC 7692 section 6.1: only data is ever compressed */
-  if ((first & RSV1) != 0)
-    return FAILURE_RSV;
-
-  return (first & FIN) == 0 ? FAILURE_CONTROL_FRAGMENTED : FAILURE_NONE;
-}
-
-static Failure
 check_first_byte (const ChoirFrameParser *self, guint8 first)
 {
   gboolean fragmented = (self->flags & FLAG_FRAGMENTED) != 0;
@@ -114,49 +90,6 @@ check_first_byte (const ChoirFrameParser *self, guint8 first)
     return fragmented ? FAILURE_NONE : FAILURE_NOTHING_TO_CONTINUE;
 
   return fragmented ? FAILURE_MESSAGE_UNFINISHED : FAILURE_NONE;
-}
-
-static Failure
-check_second_byte (guint8 first, guint8 second)
-{
-  if ((second & MASK_BIT) == 0)
-    return FAILURE_UNMASKED;
-  if ((first & CONTROL_BIT) != 0 && (second & LENGTH_BITS) > CONTROL_PAYLOAD_MAX)
-    return FAILURE_CONTROL_LENGTH;
-
-  return FAILURE_NONE;
-}
-
-/* Fills in what @bytes tell of the length; @header->size stays 0 while they don't reach the end of
- * the length field */
-static Failure
-decode_length (const guint8 *bytes, gsize len, Header *header)
-{
-  guint length_7 = bytes[1] & LENGTH_BITS;
-  guint64 length_64;
-  guint16 length_16;
-
-  *header = (Header){ length_7, length_7 < LENGTH_16 ? 2 + CHOIR_MASK_LEN : 0 };
-  if (length_7 < LENGTH_16)
-    return FAILURE_NONE;
-
-  if (length_7 == LENGTH_16)
-    {
-      if (len < 2 + sizeof length_16)
-        return FAILURE_NONE;
-      memcpy (&length_16, bytes + 2, sizeof length_16);
-      *header = (Header){ GUINT16_FROM_BE (length_16), 2 + sizeof length_16 + CHOIR_MASK_LEN };
-      return header->payload_len < LENGTH_16 ? FAILURE_LENGTH_FORM : FAILURE_NONE;
-    }
-
-  if (len > 2 && (bytes[2] & 0x80) != 0)
-    return FAILURE_LENGTH_RANGE;
-  if (len < 2 + sizeof length_64)
-    return FAILURE_NONE;
-  memcpy (&length_64, bytes + 2, sizeof length_64);
-  *header = (Header){ GUINT64_FROM_BE (length_64), 2 + sizeof length_64 + CHOIR_MASK_LEN };
-
-  return header->payload_len <= G_MAXUINT16 ? FAILURE_LENGTH_FORM : FAILURE_NONE;
 }
 
 /* Before a byte of it is stored. What a compressed message has grown to says nothing of what may
@@ -184,14 +117,15 @@ static Failure
 decode_header (const ChoirFrameParser *self, const guint8 *bytes, gsize len, Header *header)
 {
   Failure failure = check_first_byte (self, bytes[0]);
+  gsize mask_len = get_mask_len (self);
 
   header->size = 0;
   if (failure != FAILURE_NONE || len < 2)
     return failure;
 
-  failure = check_second_byte (bytes[0], bytes[1]);
+  failure = check_second_byte (bytes[0], bytes[1], mask_len > 0);
   if (failure == FAILURE_NONE)
-    failure = decode_length (bytes, len, header);
+    failure = decode_length (bytes, len, mask_len, header);
   if (failure != FAILURE_NONE || header->size == 0)
     return failure;
 
@@ -205,9 +139,11 @@ decode_header (const ChoirFrameParser *self, const guint8 *bytes, gsize len, Hea
 static void
 begin_frame (ChoirFrameParser *self, const guint8 *bytes, const Header *header)
 {
+  gsize mask_len = get_mask_len (self);
   guint8 first = bytes[0];
 
-  memcpy (&self->mask, bytes + header->size - CHOIR_MASK_LEN, CHOIR_MASK_LEN);
+  self->mask = 0;
+  memcpy (&self->mask, bytes + header->size - mask_len, mask_len);
   self->frame_left = header->payload_len;
   self->frame_opcode = first & OPCODE_BITS;
 
@@ -222,7 +158,8 @@ begin_frame (ChoirFrameParser *self, const guint8 *bytes, const Header *header)
     {
       self->opcode = self->frame_opcode;
       self->utf8 = 0;
-      self->flags = (first & RSV1) != 0 ? FLAG_COMPRESSED : 0;
+      self->flags &= FLAG_SERVER;
+      self->flags |= (first & RSV1) != 0 ? FLAG_COMPRESSED : 0;
     }
   self->flags &= ~(FLAG_FRAGMENTED | FLAG_FINAL);
   self->flags |= (first & FIN) != 0 ? FLAG_FINAL : FLAG_FRAGMENTED;
@@ -363,7 +300,7 @@ take_data (ChoirFrameParser *self, guint8 **data, gsize *len, ChoirFrameMessage 
   if (!final)
     return CHOIR_FRAME_EVENT_MORE;
 
-  self->flags = 0;
+  self->flags &= FLAG_SERVER;
   *out = (ChoirFrameMessage){ .opcode = self->opcode, .data = bytes, .len = n_taken };
   if (self->message != NULL)
     {
@@ -455,6 +392,19 @@ choir_frame_parser_init (ChoirFrameParser *self,
                          ChoirInflater *inflater)
 {
   *self = (ChoirFrameParser){ .limits = limits, .inflater = inflater };
+}
+
+/**
+ * choir_frame_parser_init_client:
+ * @self: uninitialised
+ * @limits: must outlive @self
+ *
+ * For what a server sends, without compression.
+ */
+void
+choir_frame_parser_init_client (ChoirFrameParser *self, const ChoirFrameLimits *limits)
+{
+  *self = (ChoirFrameParser){ .limits = limits, .flags = FLAG_SERVER };
 }
 
 /**

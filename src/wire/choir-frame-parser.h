@@ -47,7 +47,8 @@ typedef struct
  * A pull parser that works in the caller's buffer: a message that arrived whole is unmasked in
  * place and handed out without a copy; only what is incomplete is kept. Idle it owns no memory.
  * Fail-fast: a bad length, opcode, RSV bit, mask, or UTF-8 byte is reported as soon as it has been
- * seen, not when the frame is complete. A server's parser demands masks.
+ * seen, not when the frame is complete. A server's parser demands masks, a client's that there are
+ * none.
  */
 typedef struct
 {
@@ -70,6 +71,7 @@ typedef struct
 void choir_frame_parser_init (ChoirFrameParser *self,
                               const ChoirFrameLimits *limits,
                               ChoirInflater *inflater /* (transfer full) (nullable) */);
+void choir_frame_parser_init_client (ChoirFrameParser *self, const ChoirFrameLimits *limits);
 void choir_frame_parser_clear (ChoirFrameParser *self);
 /* Takes from *@data, advances both; the bytes are written to (unmasked in place) */
 ChoirFrameEvent

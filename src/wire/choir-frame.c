@@ -7,12 +7,14 @@
 #include "choir-frame.h"
 
 #include "choir-close-code.h"
+#include "choir-mask.h"
 #include "choir-utf8.h"
 
 #include <string.h>
 
 #define FIN 0x80
 #define RSV1 0x40
+#define MASK_BIT 0x80
 
 /* RFC 6455 5.2: the 7-bit length holds up to 125, two values announce a longer field */
 #define LENGTH_7_MAX 125
@@ -142,6 +144,39 @@ ChoirFrame *
 choir_frame_new_fragment (ChoirOpcode opcode, gboolean final, const void *data, gsize len)
 {
   return new_frame ((final ? FIN : 0) | opcode, data, len);
+}
+
+/**
+ * choir_frame_new_masked:
+ * @opcode: what the payload is
+ * @mask: a random number, another for each frame
+ * @payload: (array length=len) (nullable): copied
+ * @len: bytes in @payload, below 4 GiB
+ *
+ * A client's frame (RFC 6455 5.3): final and uncompressed. Its payload is what is sent.
+ *
+ * Returns: (transfer full): one block with header and payload
+ */
+ChoirFrame *
+choir_frame_new_masked (ChoirOpcode opcode, guint32 mask, const void *payload, gsize len)
+{
+  guint header_len = get_header_len (len) + CHOIR_MASK_LEN;
+  ChoirFrame *self;
+
+  g_return_val_if_fail (len <= PAYLOAD_MAX - CHOIR_MASK_LEN, NULL);
+
+  self = allocate_frame (header_len + len);
+  self->start = 0;
+  self->header_len = (guint8) header_len;
+  self->len = (guint32) (header_len + len);
+  write_header (self->bytes, FIN | opcode, len);
+  self->bytes[1] |= MASK_BIT;
+  memcpy (self->bytes + header_len - CHOIR_MASK_LEN, &mask, CHOIR_MASK_LEN);
+  if (len > 0)
+    memcpy (self->bytes + header_len, payload, len);
+  choir_mask_apply (self->bytes + header_len, len, mask);
+
+  return self;
 }
 
 /**

@@ -81,6 +81,8 @@ ChoirFrame *
 choir_frame_new_full (ChoirOpcode opcode, gboolean rsv1, const void *payload, gsize len);
 ChoirFrame *
 choir_frame_new_fragment (ChoirOpcode opcode, gboolean final, const void *data, gsize len);
+ChoirFrame *
+choir_frame_new_masked (ChoirOpcode opcode, guint32 mask, const void *payload, gsize len);
 ChoirFrame *choir_frame_new_joined (ChoirFrame *const *frames, guint n_frames);
 /* RFC 6455 5.5.1; @reason is cut at 123 bytes on a character border; code 0 or 1005: empty body */
 ChoirFrame *choir_frame_new_close (guint code, const char *reason);

@@ -320,8 +320,10 @@ BAD = {
     'protocol-unasked': (opens(wait_end, 'Sec-WebSocket-Protocol: mine\r\n'), FAILED, 'not offered'),
     'no-pong': (opens(wait_end), TIMED_OUT, 'No pong in time'),
     'lost': (opens(lambda sock: None), FAILED, 'without a close frame'),
-    'nonsense': (opens(lambda sock: sock.sendall(b'\xff' * 100)), FAILED, 'other than WebSocket frames'),
-    'masked': (opens(lambda sock: sock.sendall(build_frame(TEXT, b'{}', mask=b'abcd'))), FAILED, 'other than WebSocket frames'),
+    'nonsense': (opens(lambda sock: sock.sendall(b'\xff' * 100)), FAILED, 'cannot be understood: reserved bit set'),
+    'masked': (opens(lambda sock: sock.sendall(build_frame(TEXT, b'{}', mask=b'abcd'))), FAILED, 'cannot be understood: frame masked'),
+    'reserved': (opens(lambda sock: sock.sendall(b'\x8b\x00')), FAILED, 'cannot be understood: reserved opcode'),
+    'endless': (opens(lambda sock: sock.sendall(b'\x82\x7f' + struct.pack('>Q', 1 << 40))), FAILED, 'message too big'),
     'restarts': (opens(lambda sock: sock.sendall(b'\x88\x09' + struct.pack('>H', 1012) + b'restart')), NO_SERVICE, '1012, restart'),
     'kicks': (opens(lambda sock: sock.sendall(b'\x88\x05' + struct.pack('>H', 4002) + b'\x1b[H')), NOT_ALLOWED, '\\u001b[H'),
 }

@@ -217,6 +217,95 @@ feed (ChoirFrameParser *parser, GByteArray *stream, ChoirFrameMessage *message)
   return choir_frame_parser_next (parser, &at, &left, message);
 }
 
+/* What a server writes, @chop bytes at a time */
+static void
+assert_client_hears (const guint8 *bytes, gsize len, gsize chop, ChoirFrameEvent wanted)
+{
+  static const ChoirFrameLimits wide = { .max_message = 70001 };
+  ChoirFrameEvent event = CHOIR_FRAME_EVENT_MORE;
+  ChoirFrameMessage message = { 0 };
+  ChoirFrameParser parser;
+
+  choir_frame_parser_init_client (&parser, &wide);
+  for (gsize at = 0; at < len && event == CHOIR_FRAME_EVENT_MORE; at += chop)
+    {
+      gsize n = MIN (chop, len - at);
+      g_autofree guint8 *piece = g_memdup2 (bytes + at, n);
+      guint8 *data = piece;
+
+      event = choir_frame_parser_next (&parser, &data, &n, &message);
+      g_assert_true (event == CHOIR_FRAME_EVENT_MORE || at + chop >= len ||
+                     event == CHOIR_FRAME_EVENT_ERROR);
+    }
+  g_assert_cmpint (event, ==, wanted);
+  if (wanted == CHOIR_FRAME_EVENT_ERROR)
+    g_assert_cmpstr (message.reason, ==, "frame masked");
+
+  choir_frame_parser_clear (&parser);
+}
+
+/* Each side understands what the other writes, and not itself */
+static void
+test_other_side (void)
+{
+  static const gsize lengths[] = { 0, 1, 125, 126, 65535, 65536, 70001 };
+  static const ChoirFrameLimits wide = { .max_message = 70001 };
+  ChoirFrameParser parser;
+
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    {
+      g_autofree char *text = g_strnfill (lengths[i], 'x');
+      g_autoptr (ChoirFrame) bare = choir_frame_new (CHOIR_OPCODE_TEXT, text, lengths[i]);
+      g_autoptr (ChoirFrame) masked =
+        choir_frame_new_masked (CHOIR_OPCODE_TEXT, 0x3d21fa37, text, lengths[i]);
+      const guint8 *bytes = choir_frame_get_data (masked);
+      g_autofree guint8 *copy = g_memdup2 (bytes, masked->len);
+      ChoirFrameMessage message = { 0 };
+      gsize left = masked->len;
+      guint8 *at = copy;
+
+      assert_client_hears (choir_frame_get_data (bare), bare->len, bare->len,
+                           CHOIR_FRAME_EVENT_MESSAGE);
+      assert_client_hears (choir_frame_get_data (bare), bare->len, 7, CHOIR_FRAME_EVENT_MESSAGE);
+      assert_client_hears (bytes, masked->len, masked->len, CHOIR_FRAME_EVENT_ERROR);
+      assert_client_hears (bytes, masked->len, 1, CHOIR_FRAME_EVENT_ERROR);
+
+      choir_frame_parser_init (&parser, &wide, NULL);
+      g_assert_cmpint (choir_frame_parser_next (&parser, &at, &left, &message), ==,
+                       CHOIR_FRAME_EVENT_MESSAGE);
+      g_assert_cmpmem (message.data, message.len, text, lengths[i]);
+      choir_frame_parser_clear (&parser);
+    }
+}
+
+/* The second message is understood as the first was: what a client's parser is stays */
+static void
+test_client_goes_on (void)
+{
+  g_autoptr (GByteArray) stream = stream_new ();
+  ChoirFrameMessage message = { 0 };
+  ChoirFrameParser parser;
+  gsize left;
+  guint8 *at;
+
+  stream_append_hex (stream, "0102 6865 8900 8003 6c6c6f 8105 48656c6c6f 8802 03e8");
+  choir_frame_parser_init_client (&parser, &limits);
+  at = stream->data;
+  left = stream->len;
+  g_assert_cmpint (choir_frame_parser_next (&parser, &at, &left, &message), ==,
+                   CHOIR_FRAME_EVENT_PING);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (choir_frame_parser_next (&parser, &at, &left, &message), ==,
+                       CHOIR_FRAME_EVENT_MESSAGE);
+      g_assert_cmpmem (message.data, message.len, i == 0 ? "hello" : "Hello", 5);
+    }
+  g_assert_cmpint (choir_frame_parser_next (&parser, &at, &left, &message), ==,
+                   CHOIR_FRAME_EVENT_CLOSE);
+  g_assert_cmpuint (message.close_code, ==, CHOIR_CLOSE_NORMAL);
+  choir_frame_parser_clear (&parser);
+}
+
 /* A header alone is enough to refuse; nothing is kept of it */
 static void
 test_limit_before_payload (void)
@@ -452,6 +541,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/frame-parser/idle-holds-nothing", test_idle_holds_nothing);
   g_test_add_func ("/frame-parser/small-chops", test_small_chops_of_a_large_message);
   g_test_add_func ("/frame-parser/random-streams", test_random_streams);
+  g_test_add_func ("/frame-parser/other-side", test_other_side);
+  g_test_add_func ("/frame-parser/client-goes-on", test_client_goes_on);
   g_test_add_func ("/frame-parser/random-noise", test_random_noise);
 
   return g_test_run ();
