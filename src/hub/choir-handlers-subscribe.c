@@ -160,9 +160,12 @@ void
 choir_handlers_subscribe_for (ChoirSession *session, const char *channel, GTask *task)
 {
   g_autoptr (ChoirSubscribeRequest) request = choir_subscribe_request_new (session, NULL, join_all);
+  ChoirSubscribeItem *item = choir_subscribe_request_add (request, g_strdup (channel));
 
   request->task = task;
-  choir_subscribe_request_add (request, g_strdup (channel))->flags |= CHOIR_SUBSCRIBE_GRANTED;
+  item->flags |= CHOIR_SUBSCRIBE_GRANTED;
+  if (g_str_has_prefix (channel, "event:"))
+    item->flags |= CHOIR_SUBSCRIBE_EVENT;
   choir_subscribe_request_run (g_steal_pointer (&request));
 }
 
@@ -330,6 +333,15 @@ handle_subscribe (ChoirSession *session, const ChoirEnvelope *message)
     choir_subscribe_request_run (g_steal_pointer (&request));
 }
 
+static void
+append_removed (const SubscribeAnswer *answer, const char *channel, gboolean is_event)
+{
+  GString *list = is_event ? answer->events : answer->channels;
+
+  choir_handlers_begin_item (list);
+  choir_json_append_string (list, is_event ? channel + strlen ("event:") : channel, -1);
+}
+
 /* unsubscribe {channels, events} -> subscription.removed {channels, events} */
 static void
 handle_unsubscribe (ChoirSession *session, const ChoirEnvelope *message)
@@ -345,14 +357,9 @@ handle_unsubscribe (ChoirSession *session, const ChoirEnvelope *message)
   for (guint i = 0; i < request->items->len; i++)
     {
       const ChoirSubscribeItem *item = choir_subscribe_request_get (request, i);
-      gboolean is_event = (item->flags & CHOIR_SUBSCRIBE_EVENT) != 0;
-      GString *list = is_event ? events : channels;
 
-      if (!choir_session_unsubscribe (session, item->name))
-        continue;
-
-      choir_handlers_begin_item (list);
-      choir_json_append_string (list, is_event ? item->name + strlen ("event:") : item->name, -1);
+      if (choir_session_unsubscribe (session, item->name))
+        append_removed (&answer, item->name, (item->flags & CHOIR_SUBSCRIBE_EVENT) != 0);
     }
 
   g_string_append_c (channels, ']');
@@ -364,11 +371,12 @@ void
 choir_handlers_unsubscribed (ChoirSession *session, const char *channel)
 {
   g_autoptr (GString) channels = g_string_new ("[");
-  g_autoptr (GString) events = g_string_new ("[]");
-  SubscribeAnswer answer = { channels, events, NULL };
+  g_autoptr (GString) events = g_string_new ("[");
+  const SubscribeAnswer answer = { channels, events, NULL };
 
-  choir_json_append_string (channels, channel, -1);
+  append_removed (&answer, channel, g_str_has_prefix (channel, "event:"));
   g_string_append_c (channels, ']');
+  g_string_append_c (events, ']');
   send_lists (session, NULL, "subscription.removed", &answer);
 }
 

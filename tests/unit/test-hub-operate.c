@@ -85,6 +85,23 @@ test_subscribe (Fixture *self, gconstpointer data)
   g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_NOT_FOUND);
 }
 
+/* Clients know it as an event, in some contracts by no other name */
+static void
+test_event (Fixture *self, gconstpointer data)
+{
+  g_autoptr (FakeLink) link =
+    fake_link_open (self->hub, CHOIR_DIALECT_REVIEWPOINT, "alice", NULL, NULL);
+
+  fake_link_forget (link);
+  g_assert_true (subscribe (self, link, "event:upload.progress", NULL));
+  fake_link_expect (link, "subscription.confirmed", "data.channels", "[]", "data.events",
+                    "[\"upload.progress\"]", NULL);
+  g_assert_true (choir_hub_unsubscribe (self->hub->hub, fake_link_get_session (link),
+                                        "event:upload.progress", NULL));
+  fake_link_expect (link, "subscription.removed", "data.channels", "[]", "data.events",
+                    "[\"upload.progress\"]", NULL);
+}
+
 static void
 test_refusals (Fixture *self, gconstpointer data)
 {
@@ -227,6 +244,7 @@ main (int argc, char **argv)
   g_test_add ("/hub-operate/" name, Fixture, settings, recovery_fixture_set_up, func,              \
               recovery_fixture_tear_down)
   ADD ("subscribe", NULL, test_subscribe);
+  ADD ("event", NULL, test_event);
   ADD ("refusals", "[session]\nmax-subscriptions=2\n", test_refusals);
   ADD ("slow", NULL, test_slow);
   g_test_add ("/hub-operate/close-document", Fixture, NULL, set_up_documents, test_close_document,
