@@ -232,11 +232,15 @@ def test_names_are_never_run(shell, daemon, here, tmp_path):
     assert not trap.exists()
 
 
-def test_over_ssh(shell, daemon, bus):
+@pytest.mark.parametrize('host', ['--host=there', '-H there'])
+def test_over_ssh(shell, daemon, bus, tools, host):
     """The bus of another host: the way there is asked the same."""
-    there = f'choirctl --host=there --address={bus.address}'
+    there = f'choirctl {host} --address={bus.address}'
+    told = tools / 'ssh.log'
+    told.unlink(missing_ok=True)
     with join(daemon, 'alice'):
         assert shell.complete(f'{there} block al') == f'{there} block alice '
+    assert 'there' in told.read_text().split()
 
 
 def test_nobody_to_ask(shell):
