@@ -20,13 +20,14 @@
 
 static const ChoirAdminMethodTable tables[] = {
   { choir_admin_content_methods, &choir_admin_content_n_methods },
+  { choir_admin_document_methods, &choir_admin_document_n_methods },
   { choir_admin_list_methods, &choir_admin_list_n_methods },
   { choir_admin_message_methods, &choir_admin_message_n_methods },
   { choir_admin_object_methods, &choir_admin_object_n_methods },
   { choir_admin_service_methods, &choir_admin_service_n_methods },
   { choir_admin_stats_methods, &choir_admin_stats_n_methods },
+  { choir_admin_task_methods, &choir_admin_task_n_methods },
   { choir_admin_trace_methods, &choir_admin_trace_n_methods },
-  { choir_admin_tasks_methods, &choir_admin_tasks_n_methods },
   { choir_admin_tree_methods, &choir_admin_tree_n_methods },
   { choir_admin_users_methods, &choir_admin_users_n_methods },
   { choir_admin_watch_methods, &choir_admin_watch_n_methods },

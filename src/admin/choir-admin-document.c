@@ -6,6 +6,10 @@
 
 #include "choir-admin-object.h"
 
+#include "choir-admin-methods.h"
+#include "choir-hub-operate.h"
+#include "choir-names.h"
+
 /* org.choir.Choir1.Document: one that is in memory */
 
 static GVariant *
@@ -99,3 +103,49 @@ const ChoirAdminClass choir_admin_document_class = {
   .count = count,
   .visit = visit_all,
 };
+
+static void
+close_document (ChoirAdminCall *call, const char *id, const char *reason)
+{
+  g_autoptr (GError) error = NULL;
+  guint n_editors = 0;
+
+  if (!choir_admin_check_reason (reason, CHOIR_ADMIN_REASON_MAX, &error) ||
+      !choir_hub_close_document (call->hub, id, reason, &n_editors, &error))
+    {
+      choir_admin_call_fail (call, error);
+      return;
+    }
+
+  choir_admin_call_log (call, "Document closed", CHOIR_LOG_CHANNEL, id, n_editors);
+  choir_admin_call_return (call, g_variant_new ("(u)", n_editors));
+}
+
+static void
+perform_close_document (ChoirAdminCall *call)
+{
+  const char *id, *reason;
+
+  g_variant_get (call->parameters, "(&s&s)", &id, &reason);
+  close_document (call, id, reason);
+}
+
+static void
+perform_document_close (ChoirAdminCall *call)
+{
+  const char *reason;
+
+  if (choir_admin_call_find_object (call) == NULL)
+    return;
+
+  g_variant_get (call->parameters, "(&s)", &reason);
+  close_document (call, call->name, reason);
+}
+
+const ChoirAdminMethod choir_admin_document_methods[] = {
+  { CHOIR_ADMIN_MANAGER, "CloseDocument", CHOIR_ADMIN_MANAGE_USERS, TRUE, perform_close_document,
+    NULL },
+  { CHOIR_ADMIN_DOCUMENT, "Close", CHOIR_ADMIN_MANAGE_USERS, FALSE, perform_document_close, NULL },
+};
+
+const guint choir_admin_document_n_methods = G_N_ELEMENTS (choir_admin_document_methods);

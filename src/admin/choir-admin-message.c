@@ -4,18 +4,48 @@
 
 #include "config.h"
 
-#include "choir-admin-broadcast.h"
 #include "choir-admin-filter.h"
 #include "choir-admin-methods.h"
 #include "choir-admin-object.h"
 
 #include "choir-chat-check.h"
 #include "choir-error.h"
-#include "choir-hub-operate.h"
 #include "choir-names.h"
 #include "choir-session.h"
 
 #include <string.h>
+
+/* org.choir.Choir1.xml, the arguments payload_json: bytes */
+#define PAYLOAD_MAX (64 * 1024)
+
+static gboolean
+check_message (ChoirAdminCall *call, const char *type, ChoirSlice payload, GError **error)
+{
+  if (payload.len <= PAYLOAD_MAX)
+    return choir_hub_check_message (call->hub, type, payload, PAYLOAD_MAX, error);
+
+  g_set_error (error, CHOIR_ERROR, CHOIR_ERROR_VALIDATION, "The payload is longer than %d bytes",
+               PAYLOAD_MAX);
+
+  return FALSE;
+}
+
+/* No channel keeps it, and it takes no offset */
+static gboolean
+broadcast (ChoirAdminCall *call,
+           const char *type,
+           const char *payload,
+           const ChoirAudience *audience,
+           guint *n_recipients,
+           GError **error)
+{
+  if (!check_message (call, type, choir_slice (payload), error))
+    return FALSE;
+
+  *n_recipients = choir_hub_broadcast (call->hub, type, choir_slice (payload), audience);
+
+  return TRUE;
+}
 
 static void
 perform_broadcast (ChoirAdminCall *call)
@@ -29,8 +59,7 @@ perform_broadcast (ChoirAdminCall *call)
   g_variant_get (call->parameters, "(&s&s@a{sv})", &type, &payload, &dict);
 
   if (!choir_admin_filter_parse (&audience, dict, &error) ||
-      !choir_admin_broadcast (call->hub, type, choir_slice (payload), &audience, &n_recipients,
-                              &error))
+      !broadcast (call, type, payload, &audience, &n_recipients, &error))
     {
       choir_admin_call_fail (call, error);
       return;
@@ -53,8 +82,7 @@ perform_send_to_user (ChoirAdminCall *call)
 
   if (!choir_name_is_user (user, strlen (user)))
     choir_admin_call_fail_literal (call, CHOIR_ERROR_VALIDATION, "That is no user identifier");
-  else if (!choir_admin_broadcast (call->hub, type, choir_slice (payload), &audience, &n_recipients,
-                                   &error))
+  else if (!broadcast (call, type, payload, &audience, &n_recipients, &error))
     choir_admin_call_fail (call, error);
   else
     {
@@ -82,8 +110,7 @@ send_to_connection (ChoirAdminCall *call,
   else if (choir_session_get_claims (session) == NULL)
     choir_admin_call_fail_literal (call, CHOIR_ERROR_VALIDATION,
                                    "The connection has not authenticated");
-  else if (!choir_admin_broadcast (call->hub, type, choir_slice (payload), &audience, &n_recipients,
-                                   &error))
+  else if (!broadcast (call, type, payload, &audience, &n_recipients, &error))
     choir_admin_call_fail (call, error);
   else if (n_recipients == 0)
     choir_admin_call_fail_literal (call, CHOIR_ERROR_INVALID_MESSAGE_TYPE,
@@ -143,8 +170,7 @@ check_publication (ChoirAdminCall *call, const ChoirPublication *publication, GE
       return FALSE;
     }
 
-  return choir_hub_check_message (call->hub, publication->type, publication->payload,
-                                  CHOIR_ADMIN_PAYLOAD_MAX, error) &&
+  return check_message (call, publication->type, publication->payload, error) &&
          choir_chat_check_kept (publication->type, error);
 }
 
@@ -193,58 +219,18 @@ perform_channel_publish (ChoirAdminCall *call)
   publish (call, call->name, type, payload);
 }
 
-static void
-close_document (ChoirAdminCall *call, const char *id, const char *reason)
-{
-  g_autoptr (GError) error = NULL;
-  guint n_editors = 0;
-
-  if (!choir_admin_check_reason (reason, CHOIR_ADMIN_REASON_MAX, &error) ||
-      !choir_hub_close_document (call->hub, id, reason, &n_editors, &error))
-    {
-      choir_admin_call_fail (call, error);
-      return;
-    }
-
-  choir_admin_call_log (call, "Document closed", CHOIR_LOG_CHANNEL, id, n_editors);
-  choir_admin_call_return (call, g_variant_new ("(u)", n_editors));
-}
-
-static void
-perform_close_document (ChoirAdminCall *call)
-{
-  const char *id, *reason;
-
-  g_variant_get (call->parameters, "(&s&s)", &id, &reason);
-  close_document (call, id, reason);
-}
-
-static void
-perform_document_close (ChoirAdminCall *call)
-{
-  const char *reason;
-
-  if (choir_admin_call_find_object (call) == NULL)
-    return;
-
-  g_variant_get (call->parameters, "(&s)", &reason);
-  close_document (call, call->name, reason);
-}
-
-#define ROW(interface, method, action, target, perform)                                            \
+#define ROW(interface, method, target, perform)                                                    \
   {                                                                                                \
-    CHOIR_ADMIN_##interface, method, CHOIR_ADMIN_##action, target, perform, NULL                   \
+    CHOIR_ADMIN_##interface, method, CHOIR_ADMIN_MESSAGE, target, perform, NULL                    \
   }
 
 const ChoirAdminMethod choir_admin_message_methods[] = {
-  ROW (MANAGER, "Broadcast", MESSAGE, FALSE, perform_broadcast),
-  ROW (MANAGER, "SendToUser", MESSAGE, TRUE, perform_send_to_user),
-  ROW (MANAGER, "SendToConnection", MESSAGE, TRUE, perform_send_to_connection),
-  ROW (CONNECTION, "Send", MESSAGE, FALSE, perform_connection_send),
-  ROW (MANAGER, "Publish", MESSAGE, TRUE, perform_publish),
-  ROW (CHANNEL, "Publish", MESSAGE, FALSE, perform_channel_publish),
-  ROW (MANAGER, "CloseDocument", MANAGE_USERS, TRUE, perform_close_document),
-  ROW (DOCUMENT, "Close", MANAGE_USERS, FALSE, perform_document_close),
+  ROW (MANAGER, "Broadcast", FALSE, perform_broadcast),
+  ROW (MANAGER, "SendToUser", TRUE, perform_send_to_user),
+  ROW (MANAGER, "SendToConnection", TRUE, perform_send_to_connection),
+  ROW (CONNECTION, "Send", FALSE, perform_connection_send),
+  ROW (MANAGER, "Publish", TRUE, perform_publish),
+  ROW (CHANNEL, "Publish", FALSE, perform_channel_publish),
 };
 
 const guint choir_admin_message_n_methods = G_N_ELEMENTS (choir_admin_message_methods);

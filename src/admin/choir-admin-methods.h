@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 
 extern const ChoirAdminMethod choir_admin_content_methods[];
 extern const guint choir_admin_content_n_methods;
+extern const ChoirAdminMethod choir_admin_document_methods[];
+extern const guint choir_admin_document_n_methods;
 extern const ChoirAdminMethod choir_admin_list_methods[];
 extern const guint choir_admin_list_n_methods;
 extern const ChoirAdminMethod choir_admin_message_methods[];
@@ -25,8 +27,8 @@ extern const ChoirAdminMethod choir_admin_stats_methods[];
 extern const guint choir_admin_stats_n_methods;
 extern const ChoirAdminMethod choir_admin_trace_methods[];
 extern const guint choir_admin_trace_n_methods;
-extern const ChoirAdminMethod choir_admin_tasks_methods[];
-extern const guint choir_admin_tasks_n_methods;
+extern const ChoirAdminMethod choir_admin_task_methods[];
+extern const guint choir_admin_task_n_methods;
 /* org.freedesktop.DBus.ObjectManager of the root */
 extern const ChoirAdminMethod choir_admin_tree_methods[];
 extern const guint choir_admin_tree_n_methods;

@@ -238,6 +238,19 @@ def test_read_document(bus, daemon):
     assert refused(bus, PATH, f'{NAME}.Manager.ReadDocument', 'two words', '0') == INVALID_ARGS
 
 
+def test_payload_limit(bus, daemon):
+    def payload(size):
+        return json.dumps({'a': 'x' * (size - 9)})
+
+    assert len(payload(65536)) == 65536
+    with BusClient(bus) as admin:
+        for method, signature, *arguments in (('Publish', 'sss', 'chat:large', 'note'), ('SendToUser', 'sss', 'nobody', 'note')):
+            admin.call(method, signature, *arguments, payload(65536))
+            with pytest.raises(BusError) as caught:
+                admin.call(method, signature, *arguments, payload(65537))
+            assert caught.value.name == INVALID_ARGS
+
+
 @pytest.mark.parametrize('channel', ['chat:history', 'room:history'])
 def test_history(bus, daemon, channel):
     with Talker(daemon, 'ann') as ann:
