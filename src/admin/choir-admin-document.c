@@ -107,6 +107,7 @@ const ChoirAdminClass choir_admin_document_class = {
 static void
 close_document (ChoirAdminCall *call, const char *id, const char *reason)
 {
+  g_autofree char *channel = g_strconcat ("document:", id, NULL);
   g_autoptr (GError) error = NULL;
   guint n_editors = 0;
 
@@ -117,7 +118,7 @@ close_document (ChoirAdminCall *call, const char *id, const char *reason)
       return;
     }
 
-  choir_admin_call_log (call, "Document closed", CHOIR_LOG_CHANNEL, id, n_editors);
+  choir_admin_call_log (call, "Document closed", CHOIR_LOG_CHANNEL, channel, n_editors);
   choir_admin_call_return (call, g_variant_new ("(u)", n_editors));
 }
 

@@ -33,6 +33,7 @@ struct _ChoirAdmin
   ChoirAdminGrowth *channels_growth;    /* (owned) (nullable) */
   GDBusConnection *connection;          /* (owned) (nullable): where the objects are exported */
   gint64 started_us;                    /* wall */
+  gint64 since_us;                      /* the same moment, monotonic */
   guint manager_id;                     /* its registration; 0: not exported */
   ChoirAdminTree tree;                  /* what is below it */
   guint owner_id;                       /* 0: not started */

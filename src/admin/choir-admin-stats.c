@@ -121,13 +121,13 @@ perform_get_stats (ChoirAdminCall *call)
 {
   const ChoirStats *stats = choir_hub_get_stats (call->hub);
   ChoirStore *store = choir_hub_get_store (call->hub);
-  gint64 uptime_us = choir_clock_wall_us () - call->admin->started_us;
+  gint64 uptime_us = choir_clock_monotonic_us () - call->admin->since_us;
   GVariantDict dict;
   Queues queues;
 
   look_at_queues (call->hub, &queues);
   g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "uptime_s", "t", (guint64) (MAX (uptime_us, 0) / G_USEC_PER_SEC));
+  g_variant_dict_insert (&dict, "uptime_s", "t", (guint64) (uptime_us / G_USEC_PER_SEC));
   add_counts (&dict, stats);
   add_rates (&dict, call->admin->sampler);
   g_variant_dict_insert (&dict, "queued_bytes", "t", queues.bytes);

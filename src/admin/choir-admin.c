@@ -34,6 +34,7 @@ choir_admin_new (ChoirHub *hub,
   self->host_data = host_data;
   self->cancellable = g_cancellable_new ();
   self->started_us = choir_clock_wall_us ();
+  self->since_us = choir_clock_monotonic_us ();
   self->watch = choir_admin_watch_new (self);
   self->traces = choir_admin_traces_new (hub);
 

@@ -221,6 +221,13 @@ def test_cancel_task(bus, daemon):
         assert refused(bus, PATH, f'{NAME}.Manager.CancelTask', 'nothing', '') == NOT_FOUND
 
 
+def test_close_document_is_noted(bus, daemon):
+    with Talker(daemon) as ann:
+        ann.open('noted')
+        call(bus, 'Document', 'noted', 'Close', 's', '')
+        daemon.wait_log('Document closed.*"document:noted"')
+
+
 def test_read_document(bus, daemon):
     with Talker(daemon) as ann:
         ann.open('poem')
