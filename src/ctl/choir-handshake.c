@@ -6,15 +6,13 @@
 
 #include "choir-handshake.h"
 
+#include "choir-accept-key.h"
 #include "choir-ctl-error.h"
 #include "choir-id.h"
 #include "choir-json-gate.h"
 
 #include <glib/gi18n.h>
 #include <string.h>
-
-/* RFC 6455 section 1.3 */
-#define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 #define FIELDS_MAX 100
 #define DETAIL_MAX 500
@@ -175,20 +173,6 @@ choir_handshake_reply_get_body_size (const ChoirHandshakeReply *self)
   return (gsize) MIN (size, CHOIR_HANDSHAKE_BODY_MAX);
 }
 
-static char *
-make_accept (const char *key)
-{
-  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA1);
-  guint8 digest[20];
-  gsize size = sizeof digest;
-
-  g_checksum_update (checksum, (const guchar *) key, -1);
-  g_checksum_update (checksum, (const guchar *) ACCEPT_GUID, -1);
-  g_checksum_get_digest (checksum, digest, &size);
-
-  return g_base64_encode (digest, size);
-}
-
 static gboolean
 has_word (const char *value, const char *word)
 {
@@ -220,8 +204,9 @@ choir_handshake_check (const ChoirHandshakeReply *self,
 {
   const char *accepted = choir_handshake_reply_get (self, "sec-websocket-accept");
   const char *chosen = choir_handshake_reply_get (self, "sec-websocket-protocol");
-  g_autofree char *accept = make_accept (key);
+  char accept[CHOIR_ACCEPT_KEY_SIZE];
 
+  choir_accept_key_make (key, strlen (key), accept);
   if (!has_word (choir_handshake_reply_get (self, "upgrade"), "websocket") ||
       !has_word (choir_handshake_reply_get (self, "connection"), "upgrade"))
     g_set_error_literal (error, CHOIR_CTL_ERROR, CHOIR_CTL_FAILED,

@@ -6,6 +6,7 @@
 
 #include "choir-listener-private.h"
 
+#include "choir-accept-key.h"
 #include "choir-container.h"
 #include "choir-http-guard.h"
 #include "choir-http-head.h"
@@ -225,10 +226,10 @@ static gboolean
 try_websocket (ChoirArrival *self, const ChoirHttpHead *head)
 {
   ChoirGateway *gateway = self->listener->gateway;
-  char accept_key[CHOIR_HTTP_ACCEPT_SIZE];
+  char accept_key[CHOIR_ACCEPT_KEY_SIZE];
   g_autoptr (ChoirUpgrade) upgrade = NULL;
 
-  choir_http_accept_key (head->key.data, head->key.len, accept_key);
+  choir_accept_key_make (head->key.data, head->key.len, accept_key);
   upgrade = read_request (self, head);
   if (!decide (gateway, upgrade))
     return FALSE;

@@ -13,9 +13,6 @@
 /* RFC 6455 4.1: 16 bytes in base64 */
 #define KEY_LEN 24
 
-/* RFC 6455 1.3 */
-#define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
 typedef enum
 {
   FIELD_FORBIDDEN, /* frames a body or changes the connection: no ordinary upgrade has it */
@@ -371,28 +368,4 @@ choir_http_head_parse (const char *data, gsize len, ChoirHttpHead *out)
       !is_host (out->host) || !is_key (out->key))
     return CHOIR_HTTP_HEAD_ODD;
   return CHOIR_HTTP_HEAD_COMPLETE;
-}
-
-/**
- * choir_http_accept_key:
- * @key: the client's Sec-WebSocket-Key
- * @len: bytes
- * @out: 28 characters and NUL
- *
- * Value of Sec-WebSocket-Accept, RFC 6455 4.2.2.
- */
-void
-choir_http_accept_key (const char *key, gsize len, char out[CHOIR_HTTP_ACCEPT_SIZE])
-{
-  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA1);
-  guint8 digest[20];
-  gsize digest_len = sizeof digest, n;
-  int state = 0, save = 0;
-
-  g_checksum_update (checksum, (const guchar *) key, (gssize) len);
-  g_checksum_update (checksum, (const guchar *) ACCEPT_GUID, strlen (ACCEPT_GUID));
-  g_checksum_get_digest (checksum, digest, &digest_len);
-  n = g_base64_encode_step (digest, digest_len, FALSE, out, &state, &save);
-  n += g_base64_encode_close (FALSE, out + n, &state, &save);
-  out[n] = '\0';
 }

@@ -16,8 +16,6 @@ G_BEGIN_DECLS
 #define CHOIR_HTTP_HEAD_LINES_MAX 64
 /* Lines of one list header kept apart */
 #define CHOIR_HTTP_HEAD_LIST_MAX 4
-/* 28 characters and NUL */
-#define CHOIR_HTTP_ACCEPT_SIZE 29
 
 typedef enum
 {
@@ -50,6 +48,5 @@ typedef struct
 } ChoirHttpHead;
 
 ChoirHttpHeadResult choir_http_head_parse (const char *data, gsize len, ChoirHttpHead *out);
-void choir_http_accept_key (const char *key, gsize len, char out[CHOIR_HTTP_ACCEPT_SIZE]);
 
 G_END_DECLS

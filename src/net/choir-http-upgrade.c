@@ -6,7 +6,7 @@
 
 #include "choir-http-private.h"
 
-#include "choir-http-head.h"
+#include "choir-accept-key.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -149,9 +149,9 @@ accept_handshake (SoupServerMessage *message, const ChoirUpgrade *upgrade)
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   const char *key = soup_message_headers_get_one (soup_server_message_get_request_headers (message),
                                                   "Sec-WebSocket-Key");
-  char accept_key[CHOIR_HTTP_ACCEPT_SIZE];
+  char accept_key[CHOIR_ACCEPT_KEY_SIZE];
 
-  choir_http_accept_key (key, strlen (key), accept_key);
+  choir_accept_key_make (key, strlen (key), accept_key);
   soup_server_message_set_status (message, SOUP_STATUS_SWITCHING_PROTOCOLS, NULL);
   soup_message_headers_replace (headers, "Upgrade", "websocket");
   soup_message_headers_replace (headers, "Connection", "Upgrade");

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "choir-accept-key.h"
 #include "choir-http-head.h"
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -305,9 +306,9 @@ test_bounds (void)
 static void
 test_accept_key (void)
 {
-  char out[CHOIR_HTTP_ACCEPT_SIZE];
+  char out[CHOIR_ACCEPT_KEY_SIZE];
 
-  choir_http_accept_key (KEY "more", strlen (KEY), out);
+  choir_accept_key_make (KEY "more", strlen (KEY), out);
   g_assert_cmpstr (out, ==, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
