@@ -152,6 +152,7 @@ choir_ctl_block (ChoirCtl *self, char **words, GError **error)
 {
   gint64 until_us = 0;
   gint64 for_us = 0;
+  gint64 now_us = choir_clock_wall_us ();
 
   if (opt_until != NULL && opt_for != NULL)
     {
@@ -165,7 +166,7 @@ choir_ctl_block (ChoirCtl *self, char **words, GError **error)
     return FALSE;
 
   if (opt_for != NULL)
-    until_us = choir_clock_wall_us () + for_us;
+    until_us = now_us + MIN (for_us, G_MAXINT64 - now_us);
   block_until_us = (guint64) until_us;
 
   return choir_ctl_do_each (self, words, block_user);

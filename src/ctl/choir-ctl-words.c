@@ -18,10 +18,35 @@
 /* More than the service takes, so that it is the service that says how much that is */
 #define INPUT_MAX (1024 * 1024)
 
+/* What settings know, and what choirctl itself prints: minutes as `min`, and days */
+static gboolean
+parse_duration (const char *text, gint64 *out_us)
+{
+  g_autofree char *plain = g_strdup (text);
+  gsize len = strlen (plain);
+  gint64 factor = 1;
+  gint64 us;
+
+  if (g_str_has_suffix (plain, "min"))
+    plain[len - 2] = '\0';
+  else if (g_str_has_suffix (plain, "d"))
+    {
+      plain[len - 1] = 'h';
+      factor = 24;
+    }
+
+  if (!choir_config_parse_duration (plain, &us, NULL) || us > G_MAXINT64 / factor)
+    return FALSE;
+
+  *out_us = us * factor;
+
+  return TRUE;
+}
+
 /**
  * choir_ctl_word_duration:
  * @what: the option it was given with
- * @text: (nullable): the words, as in `30s`, `5min`, `2h`; %NULL leaves @out_us as it is
+ * @text: (nullable): the words, as in `30s`, `5min`, `2h`, `7d`; %NULL leaves @out_us as it is
  * @out_us: (inout): microseconds
  * @error: return location
  *
@@ -30,7 +55,7 @@
 gboolean
 choir_ctl_word_duration (const char *what, const char *text, gint64 *out_us, GError **error)
 {
-  if (text == NULL || choir_config_parse_duration (text, out_us, NULL))
+  if (text == NULL || parse_duration (text, out_us))
     return TRUE;
 
   g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_USAGE,

@@ -395,6 +395,10 @@ def test_block(ctl, daemon):
     assert text.endswith('\n1 blocked user\n')
 
     assert ctl('block', 'bob') == 'bob: 0 connections closed, blocked\n'
+    ctl.fails(FAILED, 'block', 'bob', '--for', '106751991d', contains='too far')
+    week, = ctl.json('block', 'bob', '--for', '7d')
+    assert abs(week['until'] / 1e6 - time.time() - 7 * 24 * 3600) < DEADLINE
+    assert ctl('block', 'bob') == 'bob: 0 connections closed, blocked\n'
     assert 'until 2099-12-31 00:00:00' in ctl('block', 'carol', '--until', '2099-12-31')
     assert [entry['user'] for entry in ctl.json('blocked', '--limit', '1', '--offset', '1')] == ['bob']
     ctl.fails(FAILED, 'block', 'dave', '--until', '2001-01-01')

@@ -290,7 +290,17 @@ test_words (void)
 
   g_assert_true (choir_ctl_word_duration ("--d", "30s", &time_us, NULL));
   g_assert_cmpint (time_us, ==, 30 * G_USEC_PER_SEC);
+  g_assert_true (choir_ctl_word_duration ("--d", "5min", &time_us, NULL));
+  g_assert_cmpint (time_us, ==, 300 * G_USEC_PER_SEC);
+  g_assert_true (choir_ctl_word_duration ("--d", "5m", &time_us, NULL));
+  g_assert_cmpint (time_us, ==, 300 * G_USEC_PER_SEC);
+  g_assert_true (choir_ctl_word_duration ("--d", "7d", &time_us, NULL));
+  g_assert_cmpint (time_us, ==, G_GINT64_CONSTANT (604800) * G_USEC_PER_SEC);
   g_assert_false (choir_ctl_word_duration ("--d", "soon", &time_us, NULL));
+  g_assert_false (choir_ctl_word_duration ("--d", "d", &time_us, NULL));
+  g_assert_false (choir_ctl_word_duration ("--d", "min", &time_us, NULL));
+  g_assert_false (choir_ctl_word_duration ("--d", "7md", &time_us, NULL));
+  g_assert_false (choir_ctl_word_duration ("--d", "200000000d", &time_us, NULL));
 }
 
 int
