@@ -217,6 +217,8 @@ dup_command (ChoirCtl *ctl)
     g_string_append (command, " --no-legend");
   if (*choir_ctl_style (CHOIR_CTL_FAINT) != '\0')
     g_string_append (command, " --color=always");
+  if (ctl->bus.has_timeout)
+    g_string_append_printf (command, " --timeout=%dms", ctl->bus.timeout_ms);
   if (ctl->bus.session)
     g_string_append (command, " --session");
   if (ctl->bus.address != NULL)

@@ -453,12 +453,13 @@ def test_trace_of_another_host(ctl, daemon, bus, tmp_path):
     # what ends ssh ends the program over there
     ssh.write('exec sh -c "exec $4"')
     (tmp_path / 'choirctl').symlink_to(find_choirctl())
-    words = ['--host', 'operator@there', '--json', 'trace', '--user', "al'ice", '--direction', 'in']
+    words = ['--host', 'operator@there', '--timeout', '20s', '--json', 'trace', '--user', "al'ice", '--direction', 'in']
     with Running(ctl, *words, env=ssh.env) as trace, connect(daemon, 'choir', daemon.mint("al'ice")) as alice:
         line = json.loads(wait_traced(trace, lambda: publish(alice, 'chat:1')))
         assert line['user'] == "al'ice"
         assert ssh.words[:3] == ['-xT', '--', 'operator@there']
         assert "--user='al'\\''ice'" in ssh.words[3]
+        assert ' --timeout=20000ms ' in ssh.words[3]
         assert trace.end()[0] == DONE
 
 
