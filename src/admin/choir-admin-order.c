@@ -67,7 +67,7 @@ choir_admin_order_take (GVariant *filter,
   g_variant_iter_init (&iter, filter);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &value))
     {
-      g_autoptr (GVariant) owned = value;
+      G_GNUC_UNUSED g_autoptr (GVariant) owned = value;
 
       if (strcmp (name, "sort") != 0)
         g_variant_builder_add (&others, "{sv}", name, value);

@@ -30,7 +30,7 @@ find_out_of_time (const ChoirProbe *self)
 static gboolean
 explain_connect (const ChoirProbe *self, const char *host, GError *problem, GError **error)
 {
-  g_autoptr (GError) owned = problem;
+  G_GNUC_UNUSED g_autoptr (GError) owned = problem;
   const char *address = self->dial->address != NULL ? self->dial->address : host;
 
   if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
@@ -81,7 +81,7 @@ describe_certificate (GTlsCertificateFlags flags)
 static gboolean
 explain_tls (const ChoirProbe *self, GError *problem, GError **error)
 {
-  g_autoptr (GError) owned = problem;
+  G_GNUC_UNUSED g_autoptr (GError) owned = problem;
 
   if (self->dial->certificate_errors != 0)
     {
@@ -135,7 +135,7 @@ choir_probe_fill (ChoirProbe *self, GError **error)
 static gboolean
 explain_silence (GError *problem, GError **error)
 {
-  g_autoptr (GError) owned = problem;
+  G_GNUC_UNUSED g_autoptr (GError) owned = problem;
 
   if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
     g_set_error_literal (error, CHOIR_CTL_ERROR, CHOIR_CTL_TIMED_OUT,

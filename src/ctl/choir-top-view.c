@@ -255,7 +255,7 @@ format_resources (GVariant *stats, gboolean writable)
 static void
 add_line (GPtrArray *lines, guint columns, char *text, ChoirCtlStyle style)
 {
-  g_autofree char *owned = text;
+  G_GNUC_UNUSED g_autofree char *owned = text;
   g_autofree char *cut = columns > 0 ? choir_ctl_text_cut (text, columns) : g_strdup (text);
 
   g_ptr_array_add (lines,

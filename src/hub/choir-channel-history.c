@@ -111,7 +111,7 @@ give_page (ChoirChannel *channel,
       g_array_append_val (messages, message);
     }
 
-  page.messages = (const ChoirMessage *) messages->data;
+  page.messages = (gpointer) messages->data;
   page.n_messages = messages->len;
   /* forwards the log ends with its newest message, in reverse where the store has no more */
   page.complete = !stopped && (query->reverse ? span == NULL || span->exhausted

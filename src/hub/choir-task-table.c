@@ -261,7 +261,7 @@ choir_task_table_add (ChoirTaskTable *self, ChoirTask *task)
 void
 choir_task_table_forget (ChoirTaskTable *self, ChoirTask *task)
 {
-  g_autoptr (ChoirTask) guard = choir_task_ref (task);
+  G_GNUC_UNUSED g_autoptr (ChoirTask) guard = choir_task_ref (task);
   ChoirTaskUser *user = g_steal_pointer (&task->user);
 
   choir_timer_disarm (&task->timer);

@@ -385,7 +385,7 @@ static void
 link_set_session (ChoirLink *link, ChoirSession *session)
 {
   ChoirConnection *self = CHOIR_CONNECTION (link);
-  g_autoptr (ChoirSession) before = self->handler_data;
+  G_GNUC_UNUSED g_autoptr (ChoirSession) before = self->handler_data;
 
   self->handler_data = session != NULL ? g_object_ref (session) : NULL;
 }

@@ -69,7 +69,7 @@ run_compose (const Pair *pair)
 static void
 run_position (const Pair *pair)
 {
-  static volatile gsize position;
+  G_GNUC_UNUSED static volatile gsize position;
 
   position = choir_text_operation_transform_position (pair->first, DOCUMENT_CHARS / 2, FALSE);
 }
