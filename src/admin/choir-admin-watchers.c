@@ -118,12 +118,6 @@ choir_admin_watchers_clear (ChoirAdminWatchers *self)
 }
 
 guint
-choir_admin_watchers_get_n (const ChoirAdminWatchers *self)
-{
-  return g_hash_table_size (self->items);
-}
-
-guint
 choir_admin_watchers_get_kinds (const ChoirAdminWatchers *self)
 {
   return self->kinds;

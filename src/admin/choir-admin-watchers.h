@@ -42,7 +42,6 @@ gboolean choir_admin_watchers_set (ChoirAdminWatchers *self,
                                    const char *name,
                                    const char *const *kinds,
                                    GError **error);
-guint choir_admin_watchers_get_n (const ChoirAdminWatchers *self);
 guint choir_admin_watchers_get_kinds (const ChoirAdminWatchers *self);
 void choir_admin_watchers_send (ChoirAdminWatchers *self,
                                 guint kinds,

@@ -60,18 +60,6 @@ choir_http_idempotency_free (ChoirHttpIdempotency *self)
   g_free (self);
 }
 
-/**
- * choir_http_idempotency_get_n_entries:
- * @self: a table
- *
- * Returns: how many requests it remembers
- */
-guint
-choir_http_idempotency_get_n_entries (ChoirHttpIdempotency *self)
-{
-  return g_hash_table_size (self->entries);
-}
-
 static void
 drop (ChoirHttpIdempotency *self, Entry *entry)
 {

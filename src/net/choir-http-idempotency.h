@@ -24,7 +24,6 @@ typedef struct _ChoirHttpIdempotency ChoirHttpIdempotency;
 
 ChoirHttpIdempotency *choir_http_idempotency_new (void);
 void choir_http_idempotency_free (ChoirHttpIdempotency *self);
-guint choir_http_idempotency_get_n_entries (ChoirHttpIdempotency *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirHttpIdempotency, choir_http_idempotency_free)
 
 /* FALSE: it is answered. One that may go on ends with one of the other two */
