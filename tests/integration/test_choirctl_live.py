@@ -184,7 +184,8 @@ def top(ctl, daemon):
 
 def assert_left_well(terminal):
     assert terminal.is_as_before
-    assert terminal.raw.rpartition(LEAVE)[1] == LEAVE
+    # what was written last is on its way for a moment
+    terminal.wait(lambda seen: seen.raw.rpartition(LEAVE)[1] == LEAVE)
     assert '\x1b[?25h' in terminal.raw.rpartition('\x1b[J')[2]
 
 
