@@ -86,9 +86,9 @@ static void
 test_users (void)
 {
   g_autoptr (FakeHub) hub = fake_hub_new (RESUMES);
-  g_autoptr (FakeLink) first = fake_link_join (hub, "bob");
+  G_GNUC_UNUSED g_autoptr (FakeLink) first = fake_link_join (hub, "bob");
   g_autoptr (FakeLink) second = fake_link_join (hub, "bob");
-  g_autoptr (FakeLink) ann = fake_link_join (hub, "ann");
+  G_GNUC_UNUSED g_autoptr (FakeLink) ann = fake_link_join (hub, "ann");
   g_autoptr (FakeLink) bea = fake_link_join (hub, "bea");
 
   fake_link_end (second, CHOIR_CLOSE_ABNORMAL);
@@ -205,9 +205,9 @@ test_tasks (void)
   g_autoptr (FakeLink) ann = fake_link_join (hub, "ann");
   g_autoptr (FakeLink) bob = fake_link_join (hub, "bob");
   g_autoptr (FakeLink) robot = open_worker (hub);
-  g_autofree char *sum = request_task (ann, "{\"kind\":\"sum\"}");
+  G_GNUC_UNUSED g_autofree char *sum = request_task (ann, "{\"kind\":\"sum\"}");
   g_autofree char *draw = request_task (ann, "{\"kind\":\"draw\"}");
-  g_autofree char *other = request_task (bob, "{\"kind\":\"sum\"}");
+  G_GNUC_UNUSED g_autofree char *other = request_task (bob, "{\"kind\":\"sum\"}");
 
   pull (robot, "[\"draw\"]", 1);
   expect_assigned (robot, draw, "1");

@@ -260,7 +260,7 @@ test_epoch (void)
 
   {
     g_autoptr (FakeHub) fake = fake_hub_new_with_store (NULL, g_object_ref (store));
-    g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
+    G_GNUC_UNUSED g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
 
     epoch = g_strdup (open_channel (fake, "chat:1")->epoch);
     publish (fake, "chat:1", "{}", NULL);
@@ -336,7 +336,7 @@ static void
 test_other_epoch (void)
 {
   g_autoptr (FakeHub) fake = fake_hub_new (NULL);
-  g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
+  G_GNUC_UNUSED g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
   g_autofree char *told = g_strdup (open_channel (fake, "chat:1")->epoch);
   g_autoptr (GError) error = NULL;
 
@@ -412,7 +412,7 @@ static void
 test_duplicates_order (void)
 {
   g_autoptr (FakeHub) fake = fake_hub_new (NULL);
-  g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
+  G_GNUC_UNUSED g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
   static const char *const keys[] = { "new1", "old1", NULL, "old2", "new2" };
   static const guint64 offsets[] = { 3, 1, 4, 2, 5 };
   g_auto (Answers) answers = { 0 };
@@ -717,7 +717,7 @@ static void
 test_age (void)
 {
   g_autoptr (FakeHub) fake = fake_hub_new ("[namespace chat]\nhistory-age=10m\n");
-  g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
+  G_GNUC_UNUSED g_autoptr (FakeLink) link = subscribe (fake, "chat:1");
   g_autofree char *epoch = NULL;
   const ChoirChannel *channel;
 
@@ -782,7 +782,7 @@ test_sweep (void)
 {
   g_autoptr (FakeHub) fake =
     fake_hub_new ("[namespace chat]\nhistory-age=10m\n[namespace room]\nhistory-age=1h\n");
-  g_autoptr (FakeLink) link = subscribe (fake, "chat:here");
+  G_GNUC_UNUSED g_autoptr (FakeLink) link = subscribe (fake, "chat:here");
   static const char *const old[] = { "chat:1", "chat:2", "chat:here" };
   static const char *const others[] = { "document:1", "task 1", "room:1" };
 

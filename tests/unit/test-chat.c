@@ -165,8 +165,8 @@ test_attachments (void)
   static const char *const good[] = {
     "[]",
     "null",
-    "[{\"url\":\"https://example.com/a.pdf?x=1&y=2\",\"name\":\"a.pdf\",\"type\":"
-    "\"application/pdf\",\"size\":120}]",
+    ("[{\"url\":\"https://example.com/a.pdf?x=1&y=2\",\"name\":\"a.pdf\",\"type\":"
+     "\"application/pdf\",\"size\":120}]"),
     "[{\"url\":\"HTTP://example.com:8080/\"},{\"url\":\"/files/a\"},{\"id\":\"f-1\"}]",
     "[{\"id\":\"f-1\",\"url\":\"/a\"}]",
     "[\"plan.pdf\",\"https://example.com/x\",\"/a/b\"]",
@@ -208,8 +208,8 @@ test_attachments (void)
     "[\"javascript:alert(1)\"]",
     "[\"data:text/html,x\"]",
     "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]",
-    "[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
-    "\"a\",\"a\"]",
+    ("[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
+     "\"a\",\"a\"]"),
   };
   g_autoptr (FakeHub) hub = fake_hub_new (SETTINGS);
   g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");

@@ -245,8 +245,8 @@ test_chat (Fixture *self, gconstpointer data)
     "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"role\":\"boss\"}}",
     "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"content\":\"y\"}}",
     "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\",\"message_id\":\"\"}}",
-    "{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\","
-    "\"attachments\":[{\"url\":\"data:text/html,x\"}]}}",
+    ("{\"type\":\"chat.message\",\"payload\":{\"content\":\"x\","
+     "\"attachments\":[{\"url\":\"data:text/html,x\"}]}}"),
     "{\"type\":\"chat.typing\"}",
     "{\"type\":\"chat.chunk\",\"payload\":{\"message_id\":\"m\",\"content\":\"x\"}}",
     "{\"type\":\"cursor.position\"}",

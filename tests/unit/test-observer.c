@@ -19,6 +19,7 @@ typedef struct
   gboolean leaves; /* with the first thing it is told */
 } Witness;
 
+G_GNUC_PRINTF (2, 3)
 static void
 note (Witness *self, const char *format, ...)
 {

@@ -189,7 +189,7 @@ test_many_users (Fixture *fixture, gconstpointer data)
 static void
 test_backup (Fixture *fixture, gconstpointer data)
 {
-  g_autofree char *lock = g_strconcat (fixture->copy, ".lock", NULL);
+  G_GNUC_UNUSED g_autofree char *lock = g_strconcat (fixture->copy, ".lock", NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (ChoirStoreUser) user = NULL;
   ChoirStore *store;
