@@ -49,9 +49,9 @@ class Shell:
         self._terminal.wait_text('@~', start)
         shown = self._terminal.text_since(start)
         end = len(self._terminal.raw)
-        # ^U takes the line away
-        self._terminal.send('\x15\n')
-        self._terminal.wait_text(re.escape(PROMPT), end)
+        # ^U takes the line away, and may draw the prompt: only what a command says tells that there is a new one
+        self._terminal.send("\x15 echo re''ady\n")
+        self._terminal.wait_text(r'ready\s+' + re.escape(PROMPT), end)
         return settle(shown).rpartition('@~')[0]
 
     def complete(self, line):
