@@ -64,6 +64,15 @@ alarm_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* That becomes ready at the deadline */
+static GSource *
+make_timer (ChoirDial *self)
+{
+  gint64 left_us = MAX (self->deadline_us - choir_clock_monotonic_us (), 0);
+
+  return g_timeout_source_new ((guint) MIN ((left_us + 999) / 1000, G_MAXINT));
+}
+
 /* Until done_cb() was called; what the deadline cuts off is called back as well */
 static GAsyncResult *
 wait_done (ChoirDial *self, GCancellable *cancellable)
@@ -74,9 +83,7 @@ wait_done (ChoirDial *self, GCancellable *cancellable)
   self->is_late = FALSE;
   if (self->deadline_us != G_MAXINT64)
     {
-      gint64 left_us = MAX (self->deadline_us - choir_clock_monotonic_us (), 0);
-
-      timer = g_timeout_source_new ((guint) MIN ((left_us + 999) / 1000, G_MAXINT));
+      timer = make_timer (self);
       g_source_set_callback (timer, alarm_cb, &alarm, NULL);
       g_source_attach (timer, NULL);
     }
@@ -290,6 +297,55 @@ choir_dial_get_tls_version (ChoirDial *self)
     }
 }
 
+static gboolean
+readable_cb (GObject *stream, gpointer user_data)
+{
+  gboolean *readable = user_data;
+
+  *readable = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+late_cb (gpointer user_data)
+{
+  gboolean *late = user_data;
+
+  *late = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+/* A read that is cancelled loses what it had read in that moment (GLib 2.74): so it is waited for
+ * beforehand. FALSE: until the deadline nothing came */
+static gboolean
+wait_readable (ChoirDial *self, GInputStream *input)
+{
+  g_autoptr (GSource) source =
+    g_pollable_input_stream_create_source (G_POLLABLE_INPUT_STREAM (input), NULL);
+  g_autoptr (GSource) timer = NULL;
+  gboolean readable = FALSE, late = FALSE;
+
+  g_source_set_callback (source, G_SOURCE_FUNC (readable_cb), &readable, NULL);
+  g_source_attach (source, NULL);
+  if (self->deadline_us != G_MAXINT64)
+    {
+      timer = make_timer (self);
+      g_source_set_callback (timer, late_cb, &late, NULL);
+      g_source_attach (timer, NULL);
+    }
+
+  while (!readable && !late)
+    g_main_context_iteration (NULL, TRUE);
+
+  g_source_destroy (source);
+  if (timer != NULL)
+    g_source_destroy (timer);
+
+  return readable;
+}
+
 /**
  * choir_dial_read:
  * @self: a connected one
@@ -303,16 +359,28 @@ gssize
 choir_dial_read (ChoirDial *self, void *buffer, gsize size, GError **error)
 {
   GInputStream *input = g_io_stream_get_input_stream (self->stream);
-  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr (GAsyncResult) result = NULL;
-  gssize n;
 
-  g_input_stream_read_async (input, buffer, size, G_PRIORITY_DEFAULT, cancellable, done_cb, self);
-  result = wait_done (self, cancellable);
-  n = g_input_stream_read_finish (input, result, error);
-  is_fine (self, n >= 0, error);
+  for (;;)
+    {
+      g_autoptr (GError) problem = NULL;
+      gssize n = g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (input), buffer,
+                                                           size, NULL, &problem);
 
-  return n;
+      if (n >= 0)
+        return n;
+
+      if (!g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+        {
+          g_propagate_error (error, g_steal_pointer (&problem));
+          return -1;
+        }
+
+      if (!wait_readable (self, input))
+        {
+          g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "Out of time");
+          return -1;
+        }
+    }
 }
 
 /**
