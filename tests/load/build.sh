@@ -12,7 +12,7 @@ trap 'rm -f "$log"' EXIT
 cd "$root"
 if ! { [ -f "$1/build.ninja" ] ||
        meson setup "$1" -Dbuildtype=debugoptimized -Doptimization=2 -Db_ndebug=true; } >"$log" 2>&1 ||
-   ! ninja -C "$1" src/daemon/choird tests/load/choir-load tests/load/choir-floor \
+   ! ninja -C "$1" src/daemon/choird src/ctl/choirctl tests/load/choir-load tests/load/choir-floor \
        tests/load/choir-hold tests/load/choir-bystander tests/load/choir-edit >>"$log" 2>&1; then
   tail -n 40 "$log" >&2
   exit 1

@@ -5,8 +5,9 @@
     /usr/bin/python3 tests/load/bus.py CHOIRD CHOIR-HOLD [CONNECTIONS]
 
 Holds the clients twice: with `bus.bus=none`, and on a private session bus, where lists are read page by page and objects one
-by one. Exits 1 if a page of 100 connections costs 2 ms of CPU time or more, if all objects are given at once, if introspection
-names any, or if memory goes on growing, by a MiB with the second thousand calls.
+by one, and `choirctl top` looks at each of its views once a second. Exits 1 if a page of 100 connections costs 2 ms of CPU time or
+more, if `top` takes 1 % of a core or more for itself, if all objects are given at once, if introspection names any, or if memory
+goes on growing, by a MiB with the second thousand calls.
 """
 
 import os
@@ -26,6 +27,9 @@ PAGE_MS = 2.0
 GROWTH_KIB = 1024
 NAME = "org.choir.Choir1"
 PATH = "/org/choir/Choir1"
+TOP_SECONDS = 15
+TOP_PERCENT = 1.0
+VIEWS = ("connections", "users", "slow", "channels")
 LISTS = ("ListConnections", "ListUsers", "ListChannels", "ListDocuments", "ListTasks")
 
 
@@ -96,8 +100,24 @@ def introspect(bus, path):
     return bus.call(path, "org.freedesktop.DBus.Introspectable", "Introspect").unpack()[0]
 
 
-def ask(bus, pid, connections):
+def watch_top(bus, pid, choirctl):
+    """What `choirctl top` takes of a core while it looks once a second, and what the service does for it."""
     good = True
+    for view in VIEWS:
+        cpu, began = cpu_ms(pid), time.monotonic()
+        with subprocess.Popen([choirctl, "--address", bus.address, "--json", "top", "--view", view, "--interval", "1s",
+                               "-n", str(TOP_SECONDS)], stdout=subprocess.DEVNULL) as top:
+            _, status, usage = os.wait4(top.pid, 0)
+            top.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - began
+        own = 100 * (usage.ru_utime + usage.ru_stime) / seconds
+        print(f"top {view} choirctl_percent={own:.2f} choird_percent={(cpu_ms(pid) - cpu) / 10 / seconds:.2f}", flush=True)
+        good = good and top.returncode == 0 and own < TOP_PERCENT
+    return good
+
+
+def ask(bus, pid, connections, choirctl):
+    good = watch_top(bus, pid, choirctl)
     before = read_status(pid, "VmRSS")
     for method in LISTS:
         each = measure(pid, f"{method} limit=100", CALLS // 5, lambda: bus.list(method))
@@ -145,7 +165,8 @@ def run(state, choird, generator, connections, bus=None):
                 if bus is None:
                     return rss, True
                 bus.wait_name()
-                return rss, ask(bus, pid, connections)
+                choirctl = os.path.join(os.path.dirname(os.path.dirname(choird)), "ctl", "choirctl")
+                return rss, ask(bus, pid, connections, choirctl)
             finally:
                 hold.kill()
 
