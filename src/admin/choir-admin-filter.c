@@ -106,19 +106,34 @@ choir_admin_filter_read (GVariant *dict,
   return TRUE;
 }
 
+/**
+ * choir_admin_filter_read_user:
+ * @value: of the key `user`, a string
+ * @user: (out) (transfer full): what it says, also where that is refused
+ * @error: return location: %CHOIR_ERROR_VALIDATION
+ *
+ * Returns: whether it is a user identifier
+ */
+gboolean
+choir_admin_filter_read_user (GVariant *value, char **user, GError **error)
+{
+  gsize len;
+
+  *user = g_variant_dup_string (value, &len);
+  if (choir_name_is_user (*user, len))
+    return TRUE;
+
+  return choir_admin_filter_fail (error, "is no user identifier", "user");
+}
+
 /* Connections */
 
 static gboolean
 read_user (gpointer data, GVariant *value, GError **error)
 {
   ChoirAudience *self = data;
-  gsize len;
 
-  self->user = g_variant_dup_string (value, &len);
-  if (choir_name_is_user (self->user, len))
-    return TRUE;
-
-  return choir_admin_filter_fail (error, "is no user identifier", "user");
+  return choir_admin_filter_read_user (value, &self->user, error);
 }
 
 static gboolean

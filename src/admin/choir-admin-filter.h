@@ -26,6 +26,7 @@ gboolean choir_admin_filter_read (GVariant *dict,
                                   gpointer self,
                                   GError **error);
 gboolean choir_admin_filter_fail (GError **error, const char *what, const char *key);
+gboolean choir_admin_filter_read_user (GVariant *value, char **user, GError **error);
 
 /* Connections */
 gboolean choir_admin_filter_parse (ChoirAudience *self, GVariant *dict, GError **error);

@@ -111,6 +111,25 @@ add_entry (GVariantBuilder *list,
   g_variant_builder_add_value (list, entry);
 }
 
+typedef void (*DescribeFunc) (GVariantBuilder *list, const Picking *picking, gconstpointer item);
+
+/* (transfer floating): an aa{sv} of what is on the page, which is over then */
+static GVariant *
+describe_page (Picking *picking, DescribeFunc describe)
+{
+  const ChoirAdminPageEntry *entries;
+  GVariantBuilder list;
+  guint n;
+
+  entries = choir_admin_page_end (&picking->page, &n);
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < n; i++)
+    describe (&list, picking, entries[i].item);
+  choir_admin_page_clear (&picking->page);
+
+  return g_variant_builder_end (&list);
+}
+
 typedef struct
 {
   guint64 queued_bytes;
@@ -167,8 +186,9 @@ offer_user (ChoirUser *user, gpointer user_data)
 }
 
 static void
-describe_user (GVariantBuilder *list, const Picking *picking, const ChoirUser *user)
+describe_user (GVariantBuilder *list, const Picking *picking, gconstpointer item)
 {
+  const ChoirUser *user = item;
   const UserSums sums = sum_up (user);
   GVariantBuilder entry;
 
@@ -192,22 +212,13 @@ choir_admin_list_users (ChoirHub *hub,
                         guint limit)
 {
   Picking picking = { .hub = hub, .selection = selection };
-  const ChoirAdminPageEntry *entries;
-  GVariantBuilder list;
-  guint n;
 
   choir_admin_page_init (&picking.page, offset, limit);
   begin_looking (selection);
   choir_hub_visit_users (hub, offer_user, &picking);
   end_looking (selection);
-  entries = choir_admin_page_end (&picking.page, &n);
 
-  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
-  for (guint i = 0; i < n; i++)
-    describe_user (&list, &picking, entries[i].item);
-  choir_admin_page_clear (&picking.page);
-
-  return g_variant_builder_end (&list);
+  return describe_page (&picking, describe_user);
 }
 
 static double
@@ -234,8 +245,9 @@ offer_channel (ChoirChannel *channel, gpointer user_data)
 }
 
 static void
-describe_channel (GVariantBuilder *list, const Picking *picking, const ChoirChannel *channel)
+describe_channel (GVariantBuilder *list, const Picking *picking, gconstpointer item)
 {
+  const ChoirChannel *channel = item;
   GVariantBuilder entry;
 
   g_variant_builder_init (&entry, G_VARIANT_TYPE_VARDICT);
@@ -264,22 +276,13 @@ choir_admin_list_channels (ChoirHub *hub,
                            guint limit)
 {
   Picking picking = { .hub = hub, .selection = selection };
-  const ChoirAdminPageEntry *entries;
-  GVariantBuilder list;
-  guint n;
 
   choir_admin_page_init (&picking.page, offset, limit);
   begin_looking (selection);
   choir_hub_visit_channels (hub, offer_channel, &picking);
   end_looking (selection);
-  entries = choir_admin_page_end (&picking.page, &n);
 
-  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
-  for (guint i = 0; i < n; i++)
-    describe_channel (&list, &picking, entries[i].item);
-  choir_admin_page_clear (&picking.page);
-
-  return g_variant_builder_end (&list);
+  return describe_page (&picking, describe_channel);
 }
 
 static void

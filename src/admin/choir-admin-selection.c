@@ -41,13 +41,8 @@ static gboolean
 read_user (gpointer data, GVariant *value, GError **error)
 {
   ChoirAdminSelection *self = data;
-  gsize len;
 
-  self->user = g_variant_dup_string (value, &len);
-  if (choir_name_is_user (self->user, len))
-    return TRUE;
-
-  return choir_admin_filter_fail (error, "is no user identifier", "user");
+  return choir_admin_filter_read_user (value, &self->user, error);
 }
 
 static gboolean

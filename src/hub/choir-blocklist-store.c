@@ -63,29 +63,6 @@ fail_change (gpointer data, gpointer user_data)
  * Reading
  */
 
-static char *
-read_text (ChoirSlice data, const char *key, gsize max)
-{
-  ChoirJsonValue value;
-
-  if (!choir_json_slice_get (data, key, &value) || value.kind != CHOIR_JSON_STRING)
-    return NULL;
-
-  return choir_json_string_dup (value.raw, max);
-}
-
-static gint64
-read_int (ChoirSlice data, const char *key)
-{
-  ChoirJsonValue value;
-  gint64 number;
-
-  return choir_json_slice_get (data, key, &value) && value.kind == CHOIR_JSON_NUMBER &&
-             choir_json_number_get_int (value.raw, &number)
-           ? number
-           : 0;
-}
-
 static gboolean
 is_object (ChoirSlice data)
 {
@@ -106,9 +83,9 @@ read_change (GHashTable *const *bans, ChoirSlice data, gboolean lift)
 
   if (is_object (data))
     {
-      kind = read_text (data, "kind", 16);
-      name = read_text (data, "name", CHOIR_STORE_NAME_MAX);
-      reason = read_text (data, "reason", CHOIR_BAN_REASON_MAX);
+      kind = choir_payload_read_string (data, "kind", 16);
+      name = choir_payload_read_string (data, "name", CHOIR_STORE_NAME_MAX);
+      reason = choir_payload_read_string (data, "reason", CHOIR_BAN_REASON_MAX);
     }
 
   while (i < CHOIR_N_BANS && g_strcmp0 (kind, kinds[i]) != 0)
@@ -121,9 +98,9 @@ read_change (GHashTable *const *bans, ChoirSlice data, gboolean lift)
 
   ban.name = name;
   ban.reason = reason != NULL ? reason : "";
-  ban.since_us = read_int (data, "since_us");
-  ban.until_us = read_int (data, "until_us");
-  ban.uid = (guint32) CLAMP (read_int (data, "uid"), 0, G_MAXUINT32);
+  ban.since_us = choir_payload_read_int (data, "since_us");
+  ban.until_us = choir_payload_read_int (data, "until_us");
+  ban.uid = (guint32) CLAMP (choir_payload_read_int (data, "uid"), 0, G_MAXUINT32);
   if (lift)
     g_hash_table_remove (bans[i], name);
   else

@@ -128,3 +128,41 @@ choir_payload_as_slice (const GString *out)
 {
   return (ChoirSlice){ out->str, out->len };
 }
+
+/**
+ * choir_payload_read_string:
+ * @object: the text of one JSON object
+ * @key: a member's name
+ * @max_len: most bytes it may have
+ *
+ * Returns: (transfer full) (nullable): its value; %NULL if it is not there, no string or too long
+ */
+char *
+choir_payload_read_string (ChoirSlice object, const char *key, gsize max_len)
+{
+  ChoirJsonValue value;
+
+  if (!choir_json_slice_get (object, key, &value) || value.kind != CHOIR_JSON_STRING)
+    return NULL;
+
+  return choir_json_string_dup (value.raw, max_len);
+}
+
+/**
+ * choir_payload_read_int:
+ * @object: the text of one JSON object
+ * @key: a member's name
+ *
+ * Returns: its value; 0 if it is not there or no whole number
+ */
+gint64
+choir_payload_read_int (ChoirSlice object, const char *key)
+{
+  ChoirJsonValue value;
+  gint64 number;
+
+  return choir_json_slice_get (object, key, &value) && value.kind == CHOIR_JSON_NUMBER &&
+             choir_json_number_get_int (value.raw, &number)
+           ? number
+           : 0;
+}

@@ -24,4 +24,8 @@ void choir_payload_add_time (GString *out, const char *key, gint64 wall_us);
 void choir_payload_add_key (GString *out, const char *key);
 ChoirSlice choir_payload_as_slice (const GString *out);
 
+/* The way back, of what the service itself has written */
+char *choir_payload_read_string (ChoirSlice object, const char *key, gsize max_len);
+gint64 choir_payload_read_int (ChoirSlice object, const char *key);
+
 G_END_DECLS

@@ -9,6 +9,7 @@
 #include "choir-clock.h"
 #include "choir-log.h"
 #include "choir-names.h"
+#include "choir-payload.h"
 
 #include <string.h>
 
@@ -48,29 +49,6 @@ load_free (Load *self)
 static void list_page (GTask *task);
 static void read_some (GTask *task);
 
-static char *
-read_text (ChoirSlice data, const char *key, gsize max)
-{
-  ChoirJsonValue value;
-
-  if (!choir_json_slice_get (data, key, &value) || value.kind != CHOIR_JSON_STRING)
-    return NULL;
-
-  return choir_json_string_dup (value.raw, max);
-}
-
-static gint64
-read_int (ChoirSlice data, const char *key)
-{
-  ChoirJsonValue value;
-  gint64 number;
-
-  return choir_json_slice_get (data, key, &value) && value.kind == CHOIR_JSON_NUMBER &&
-             choir_json_number_get_int (value.raw, &number)
-           ? number
-           : 0;
-}
-
 static ChoirSlice
 read_object (ChoirSlice data, const char *key)
 {
@@ -86,10 +64,10 @@ static ChoirTask *
 read_request (const ChoirStoreEntry *entry, const char *id)
 {
   ChoirSlice data = { entry->data, entry->len };
-  g_autofree char *kind = read_text (data, "kind", CHOIR_TASK_KIND_MAX);
-  g_autofree char *channel = read_text (data, "channel", CHOIR_STORE_NAME_MAX);
-  g_autofree char *status_id = read_text (data, "session", CHOIR_STORE_NAME_MAX);
-  g_autofree char *key = read_text (data, "key", CHOIR_STORE_NAME_MAX);
+  g_autofree char *kind = choir_payload_read_string (data, "kind", CHOIR_TASK_KIND_MAX);
+  g_autofree char *channel = choir_payload_read_string (data, "channel", CHOIR_STORE_NAME_MAX);
+  g_autofree char *status_id = choir_payload_read_string (data, "session", CHOIR_STORE_NAME_MAX);
+  g_autofree char *key = choir_payload_read_string (data, "key", CHOIR_STORE_NAME_MAX);
   ChoirJsonValue correlation = { 0 };
   ChoirTaskRequest request = {
     .kind = kind,
@@ -102,7 +80,7 @@ read_request (const ChoirStoreEntry *entry, const char *id)
   ChoirTask *task;
 
   if (g_strcmp0 (entry->type, "request") != 0 || kind == NULL || entry->user_id == NULL ||
-      request.payload.len == 0 || read_int (data, "created_us") <= 0)
+      request.payload.len == 0 || choir_payload_read_int (data, "created_us") <= 0)
     return NULL;
 
   if (choir_json_slice_get (data, "correlation_id", &correlation))
@@ -110,8 +88,8 @@ read_request (const ChoirStoreEntry *entry, const char *id)
 
   task = choir_task_new (&request);
   g_strlcpy (task->id, id, sizeof task->id);
-  task->created_us = read_int (data, "created_us");
-  task->timeout_us = read_int (data, "timeout_us");
+  task->created_us = choir_payload_read_int (data, "created_us");
+  task->timeout_us = choir_payload_read_int (data, "timeout_us");
 
   return task;
 }
@@ -119,9 +97,9 @@ read_request (const ChoirStoreEntry *entry, const char *id)
 static void
 read_lease (ChoirTask *task, ChoirSlice data)
 {
-  g_autofree char *lease_id = read_text (data, "lease_id", CHOIR_ID_SIZE - 1);
+  g_autofree char *lease_id = choir_payload_read_string (data, "lease_id", CHOIR_ID_SIZE - 1);
 
-  task->attempt = (guint) CLAMP (read_int (data, "attempt"), 0, G_MAXINT32);
+  task->attempt = (guint) CLAMP (choir_payload_read_int (data, "attempt"), 0, G_MAXINT32);
   g_strlcpy (task->lease_id, lease_id != NULL ? lease_id : "", sizeof task->lease_id);
 }
 
@@ -140,7 +118,7 @@ read_assigned (ChoirTask *task, ChoirSlice data)
 static void
 read_ended (ChoirTask *task, ChoirSlice data)
 {
-  g_autofree char *state = read_text (data, "state", 16);
+  g_autofree char *state = choir_payload_read_string (data, "state", 16);
   ChoirSlice payload = read_object (data, "payload");
 
   if (task->ending != NULL || state == NULL || payload.len == 0 ||
@@ -149,7 +127,7 @@ read_ended (ChoirTask *task, ChoirSlice data)
 
   task->ending =
     choir_task_ending_new (task->state, g_string_new_len (payload.data, (gssize) payload.len));
-  task->ended_us = read_int (data, "ended_us");
+  task->ended_us = choir_payload_read_int (data, "ended_us");
   task->flags |= CHOIR_TASK_UNHEARD;
 }
 
