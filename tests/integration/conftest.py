@@ -13,6 +13,7 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE.parent / 'support'), str(_HERE)]
 
 from choir_test import Daemon, DaemonError, schemas  # noqa: E402
+from choir_test.bus import Bus  # noqa: E402
 from task_worker import Worker  # noqa: E402
 
 _numbers = count(1)
@@ -36,6 +37,13 @@ def user():
 def fresh():
     """Names nobody has used before."""
     return lambda prefix: f'{prefix}{next(_numbers)}'
+
+
+@pytest.fixture
+def bus():
+    """A message bus that nobody else is on."""
+    with Bus() as private:
+        yield private
 
 
 @pytest.fixture

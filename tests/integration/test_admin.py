@@ -12,13 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import DEADLINE, Daemon, connect  # noqa: E402
-from choir_test.bus import ACCESS_DENIED, INTERFACE, INVALID_ARGS, NOT_FOUND, Bus, BusError, make_daemon  # noqa: E402
-
-
-@pytest.fixture
-def bus():
-    with Bus() as private:
-        yield private
+from choir_test.bus import ACCESS_DENIED, INTERFACE, INVALID_ARGS, NOT_FOUND, BusError, join, make_daemon  # noqa: E402
 
 
 @pytest.fixture
@@ -26,10 +20,6 @@ def daemon(bus):
     with make_daemon(bus) as running:
         bus.wait_name()
         yield running
-
-
-def join(daemon, user, dialect='choir'):
-    return connect(daemon, dialect, daemon.mint(user))
 
 
 def notes(client):

@@ -11,16 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import connect  # noqa: E402
-from choir_test.bus import ACCESS_DENIED, INVALID_ARGS, Bus, BusError, make_daemon  # noqa: E402
+from choir_test.bus import ACCESS_DENIED, INVALID_ARGS, BusError, join, make_daemon  # noqa: E402
 from choir_test.bus_client import BusClient, Trace  # noqa: E402
 
 LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded'
-
-
-@pytest.fixture
-def bus():
-    with Bus() as private:
-        yield private
 
 
 @pytest.fixture
@@ -34,10 +28,6 @@ def daemon(bus):
 def admin(bus, daemon):
     with BusClient(bus) as client:
         yield client
-
-
-def join(daemon, user, dialect='choir'):
-    return connect(daemon, dialect, daemon.mint(user))
 
 
 def published(name):

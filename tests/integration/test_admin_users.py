@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import CLOSE, EventStream, Handshake, RawWs, connect, emulate, http_get, sse_target  # noqa: E402
-from choir_test.bus import INVALID_ARGS, NAME, NOT_FOUND, Bus, BusError, make_daemon  # noqa: E402
+from choir_test.bus import INVALID_ARGS, NAME, NOT_FOUND, BusError, join, make_daemon  # noqa: E402
 from choir_test.bus_client import BusClient  # noqa: E402
 
 INVALID_TYPE = 'org.choir.Choir1.Error.InvalidMessageType'
@@ -22,20 +22,10 @@ BLOCKED = (4002, 'Blocked by an administrator')
 
 
 @pytest.fixture
-def bus():
-    with Bus() as private:
-        yield private
-
-
-@pytest.fixture
 def daemon(bus):
     with make_daemon(bus) as running:
         bus.wait_name()
         yield running
-
-
-def join(daemon, user, dialect='choir', **claims):
-    return connect(daemon, dialect, daemon.mint(user, **claims))
 
 
 def connection_of(client):

@@ -12,17 +12,11 @@ from gi.repository import Gio, GLib
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import connect  # noqa: E402
-from choir_test.bus import ACCESS_DENIED, INTERFACE, INVALID_ARGS, NAME, PATH, Bus, BusError, make_daemon  # noqa: E402
+from choir_test.bus import ACCESS_DENIED, INTERFACE, INVALID_ARGS, NAME, PATH, BusError, join, make_daemon  # noqa: E402
 from choir_test.bus_client import BusClient  # noqa: E402
 
 LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded'
 OBJECT_MANAGER = 'org.freedesktop.DBus.ObjectManager'
-
-
-@pytest.fixture
-def bus():
-    with Bus() as private:
-        yield private
 
 
 @pytest.fixture
@@ -36,10 +30,6 @@ def daemon(bus):
 def admin(bus, daemon):
     with BusClient(bus) as client:
         yield client
-
-
-def join(daemon, user, dialect='choir'):
-    return connect(daemon, dialect, daemon.mint(user))
 
 
 def leave(client):

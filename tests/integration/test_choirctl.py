@@ -16,8 +16,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
-from choir_test import DEADLINE, connect  # noqa: E402
-from choir_test.bus import Bus, make_daemon  # noqa: E402
+from choir_test import DEADLINE  # noqa: E402
+from choir_test.bus import join, make_daemon  # noqa: E402
 from choir_test.ctl import (  # noqa: E402
     DONE, FAILED, NO_SERVICE, NOT_ALLOWED, NOT_FOUND, TIMED_OUT, USAGE, Choirctl, Ssh, columns, find_choirctl)
 from document_client import Talker  # noqa: E402
@@ -30,12 +30,6 @@ VERBS = ['status', 'connections', 'users', 'channels', 'documents', 'tasks', 'sh
 
 
 @pytest.fixture
-def bus():
-    with Bus() as private:
-        yield private
-
-
-@pytest.fixture
 def daemon(bus):
     with make_daemon(bus) as running:
         bus.wait_name()
@@ -45,10 +39,6 @@ def daemon(bus):
 @pytest.fixture
 def ctl(bus):
     return Choirctl(bus)
-
-
-def join(daemon, user, dialect='choir', **claims):
-    return connect(daemon, dialect, daemon.mint(user, **claims))
 
 
 def identifier(client):

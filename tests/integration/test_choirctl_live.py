@@ -16,17 +16,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import DEADLINE, Deadline, connect  # noqa: E402
-from choir_test.bus import Bus, make_daemon  # noqa: E402
+from choir_test.bus import join, make_daemon  # noqa: E402
 from choir_test.ctl import DONE, NO_SERVICE, USAGE, Choirctl, Ssh, columns, find_choirctl  # noqa: E402
 from choir_test.terminal import SEQUENCES, Terminal  # noqa: E402
 
 LEAVE = '\x1b[?1049l'
-
-
-@pytest.fixture
-def bus():
-    with Bus() as private:
-        yield private
 
 
 @pytest.fixture
@@ -39,10 +33,6 @@ def daemon(bus):
 @pytest.fixture
 def ctl(bus):
     return Choirctl(bus)
-
-
-def join(daemon, user, dialect='choir'):
-    return connect(daemon, dialect, daemon.mint(user))
 
 
 def subscribe(client, channel):

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from .daemon import Daemon
+from .dialects import connect
 from .timing import DEADLINE
 
 NAME = 'org.choir.Choir1'
@@ -134,3 +135,8 @@ def flatten(pairs):
 def make_daemon(bus, settings=None, **kwargs):
     """choird on that bus; bus.wait_name() tells when it is there."""
     return Daemon({'bus.bus': 'session', **(settings or {})}, env=bus.env, **kwargs)
+
+
+def join(daemon, user, dialect='choir', **claims):
+    """A client of that user, connected."""
+    return connect(daemon, dialect, daemon.mint(user, **claims))
