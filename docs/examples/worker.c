@@ -33,7 +33,7 @@ typedef struct
   GMainLoop *loop;           /* (owned) */
   SoupSession *session;      /* (owned) */
   GCancellable *cancellable; /* (owned): of the request that waits */
-  GHashTable *jobs;          /* (element-type utf8 Job) (owned): by task_id */
+  GHashTable *jobs;          /* (element-type utf8 Job) (owned): by lease_id */
   char *api;                 /* (owned): http://HOST:PORT/api/v1/tasks */
   char *authorization;       /* (owned) */
   char *kind;                /* (owned) */
@@ -46,7 +46,8 @@ typedef struct
   int status; /* of the process */
 } Worker;
 
-/* One task while it is ours */
+/* One task while it is ours. If it is lost and comes again it has another lease, and what was being
+ * done under the first ends when that is refused. */
 typedef struct
 {
   Worker *worker;  /* borrowed */
@@ -101,7 +102,7 @@ job_end (Job *self)
 {
   Worker *worker = self->worker;
 
-  g_hash_table_remove (worker->jobs, self->task_id);
+  g_hash_table_remove (worker->jobs, self->lease_id);
   leave_if_done (worker);
   pull (worker);
 }
@@ -367,7 +368,7 @@ begin (Worker *self, JsonObject *task)
   job->counts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   job->delay_ms = FIRST_DELAY_MS;
   job->beat = g_timeout_add ((guint) CLAMP (lease_ms / 3, 10, G_MAXINT), beat_cb, job);
-  g_hash_table_insert (self->jobs, job->task_id, job);
+  g_hash_table_insert (self->jobs, job->lease_id, job);
   g_message ("%s: %s", job->task_id, json_object_get_string_member (task, "kind"));
   job_begin_work (job, json_object_get_object_member (task, "payload"),
                   json_object_get_int_member (task, "attempt"));

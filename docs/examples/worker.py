@@ -70,13 +70,16 @@ class Job:
     def __init__(self, worker, assigned):
         self._worker = worker
         self.task_id = assigned['task_id']
+        self.lease_id = assigned['lease_id']
         self.kind = assigned['kind']
         self.payload = assigned['payload']
         self.attempt = assigned['attempt']
+        self.running = None
 
     async def say(self, what, **payload):
         """Tells the requester `task.what`, which renews the lease as well."""
-        await self._worker.send(f'task.{what}', {'task_id': self.task_id, **payload}, self.task_id)
+        named = {'task_id': self.task_id, 'lease_id': self.lease_id}
+        await self._worker.send(f'task.{what}', {**named, **payload}, self.lease_id)
 
     async def run(self, work):
         await self.say('started', message=f'attempt {self.attempt}')
@@ -102,7 +105,7 @@ class Worker:
         self._works = works  # {kind: coroutine function}
         self._slots = slots
         self._ws = None
-        self._jobs = {}  # {task_id: asyncio.Task}
+        self._jobs = {}  # {task_id: Job}
         self._is_stopping = asyncio.Event()
 
     async def send(self, type_, payload, correlation_id=None):
@@ -152,10 +155,10 @@ class Worker:
 
     async def _drop_jobs(self):
         """What was being done is given to another worker, so it ends here."""
-        jobs = list(self._jobs.values())
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        running = [job.running for job in self._jobs.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         self._jobs.clear()
 
     async def _serve(self):
@@ -178,15 +181,14 @@ class Worker:
         await self._is_stopping.wait()
         await self.send('task.pull', {'kinds': list(self._works), 'slots': 0})
         while self._jobs:
-            await asyncio.wait(self._jobs.values())
+            await asyncio.wait([job.running for job in self._jobs.values()])
         await self._ws.close()
 
     async def _beat(self, seconds):
-        """Work that says nothing for long would lose its lease."""
+        """Work that says nothing for long would lose its lease, and who lost one gets nothing more without a word."""
         while True:
             await asyncio.sleep(seconds)
-            if self._jobs:
-                await self.send('task.heartbeat', {'task_ids': list(self._jobs)})
+            await self.send('task.heartbeat', {'task_ids': list(self._jobs)})
 
     def _take(self, type_, payload, correlation_id):
         if type_ == 'task.assigned':
@@ -196,26 +198,30 @@ class Worker:
         elif type_ == 'task.leased':
             for task_id in payload.get('lost', []):
                 self._end(task_id)
-        elif type_ == 'error' and correlation_id in self._jobs:
-            # it has been cancelled, or is somebody else's by now
-            log.info('%s: %s', correlation_id, payload['message'])
-            self._end(correlation_id)
+        elif type_ == 'error':
+            for job in self._jobs.values():
+                if job.lease_id == correlation_id:
+                    # it has been cancelled, or is somebody else's by now
+                    log.info('%s: %s', job.task_id, payload['message'])
+                    job.running.cancel()
 
     def _begin(self, job):
         log.info('%s: %s, attempt %d', job.task_id, job.kind, job.attempt)
-        running = asyncio.create_task(job.run(self._works[job.kind]))
-        self._jobs[job.task_id] = running
-        running.add_done_callback(lambda _: self._forget(job.task_id, running))
+        # it may come again before we know that we lost it
+        self._end(job.task_id)
+        self._jobs[job.task_id] = job
+        job.running = asyncio.create_task(job.run(self._works[job.kind]))
+        job.running.add_done_callback(lambda running: self._forget(job, running))
 
-    def _forget(self, task_id, running):
-        if self._jobs.get(task_id) is running:
-            del self._jobs[task_id]
+    def _forget(self, job, running):
+        if self._jobs.get(job.task_id) is job:
+            del self._jobs[job.task_id]
         if not running.cancelled() and running.exception() is not None:
-            log.info('%s: %s', task_id, running.exception())
+            log.info('%s: %s', job.task_id, running.exception())
 
     def _end(self, task_id):
         if task_id in self._jobs:
-            self._jobs[task_id].cancel()
+            self._jobs[task_id].running.cancel()
 
 
 async def main():

@@ -256,6 +256,16 @@ check_claim (ChoirSession *session,
   return TRUE;
 }
 
+/* It is there, whatever became of what it said; an answer may have been the end of it */
+static void
+hear (ChoirSession *session)
+{
+  ChoirTaskWorker *worker = g_hash_table_lookup (get_table (session)->sessions, session);
+
+  if (worker != NULL)
+    choir_task_worker_heard (worker);
+}
+
 /* task.started, task.thinking, task.progress, task.tool, task.chunk {task_id, ...}: no answer */
 static void
 handle_report (ChoirSession *session, const ChoirEnvelope *message)
@@ -264,10 +274,13 @@ handle_report (ChoirSession *session, const ChoirEnvelope *message)
   g_autoptr (GError) error = NULL;
   ChoirTaskClaim claim;
 
-  if (check_claim (session, message, id, lease_id, &claim) &&
-      !choir_task_table_report (get_table (session), &claim, message->type, message->payload,
+  if (!check_claim (session, message, id, lease_id, &claim))
+    return;
+
+  if (!choir_task_table_report (get_table (session), &claim, message->type, message->payload,
                                 &error))
     choir_session_send_error (session, message, error);
+  hear (session);
 }
 
 static void
@@ -297,9 +310,12 @@ handle_settle (ChoirSession *session, const ChoirEnvelope *message)
   char id[CHOIR_MESSAGE_ID_MAX + 1], lease_id[CHOIR_MESSAGE_ID_MAX + 1];
   ChoirTaskClaim claim;
 
-  if (check_claim (session, message, id, lease_id, &claim))
-    choir_task_table_settle (get_table (session), &claim, message->type, message->payload, settled,
-                             choir_later_new (session, message));
+  if (!check_claim (session, message, id, lease_id, &claim))
+    return;
+
+  choir_task_table_settle (get_table (session), &claim, message->type, message->payload, settled,
+                           choir_later_new (session, message));
+  hear (session);
 }
 
 /* What a heartbeat is answered */
@@ -398,7 +414,7 @@ handle_heartbeat (ChoirSession *session, const ChoirEnvelope *message)
   choir_payload_add_raw (payload, "lost", choir_payload_as_slice (lost));
   choir_payload_close (payload);
   choir_session_send (session, message, "task.leased", choir_payload_as_slice (payload));
-  choir_task_worker_heard (worker);
+  hear (session);
 }
 
 static const ChoirRoute routes[] = {

@@ -449,6 +449,4 @@ choir_task_table_settle (ChoirTaskTable *self,
   ending->done = done;
   ending->user_data = user_data;
   choir_task_end (task, ending);
-  if (claim->worker != NULL)
-    choir_task_worker_heard (claim->worker);
 }

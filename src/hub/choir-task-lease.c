@@ -119,6 +119,8 @@ lose_lease (ChoirTask *task)
     {
       /* or it would be given the same again, and as silently lose that */
       worker->silent = TRUE;
+      /* it is told to stop, so it can't go on */
+      guard->lease_id[0] = '\0';
       choir_task_worker_drop (worker, guard);
       choir_task_worker_offer (worker);
       choir_task_worker_ref (worker);
@@ -163,13 +165,13 @@ move_to (ChoirTask *task, ChoirTaskWorker *worker)
   choir_task_worker_offer (worker);
 }
 
-/* Whether who speaks has the task, or had it last and nobody has it now */
+/* Whether who speaks has the task, or had it last and nobody has it now. A lease that is named
+ * decides: it may be a former one of a worker that has the task again. */
 static gboolean
 is_holder (const ChoirTask *task, const ChoirTaskClaim *claim)
 {
-  if (claim->lease_id != NULL && *claim->lease_id != '\0' &&
-      strcmp (claim->lease_id, task->lease_id) == 0)
-    return TRUE;
+  if (claim->lease_id != NULL && *claim->lease_id != '\0')
+    return strcmp (claim->lease_id, task->lease_id) == 0;
 
   return task->state == CHOIR_TASK_RUNNING && claim->worker != NULL &&
          task->worker == claim->worker;
@@ -350,8 +352,6 @@ choir_task_table_report (ChoirTaskTable *self,
       task->event = g_steal_pointer (&event);
       task->event_type = known;
     }
-  if (claim->worker != NULL)
-    choir_task_worker_heard (claim->worker);
 
   return TRUE;
 }

@@ -5,12 +5,14 @@ it says of them."""
 
 import os
 import re
+import signal
 import subprocess
 
 import pytest
 
 from choir_test import DEADLINE, Daemon
 from doc_examples import DOCS, read_examples, run_examples
+from document_client import wait_until
 from library_client import join
 from worker_process import C, PYTHON, WorkerProcess
 
@@ -60,6 +62,13 @@ def follow(client, task_id, *ends):
         heard.append(message)
         assert message['type'] not in ('task.failed', 'task.cancelled', 'task.completed') or message['type'] in ends, heard
     return heard
+
+
+def is_lost(client, task_id):
+    """Whether the first worker does not have it any more: it waits for another, or has been given to one."""
+    client.send({'type': 'task.status', 'payload': {'task_id': task_id}})
+    [task] = client.wait_type('task.state')['payload']['tasks']
+    return task['state'] == 'queued' or task['attempt'] == 2
 
 
 # The page
@@ -185,6 +194,31 @@ def test_a_lost_worker_is_replaced(daemon, user, fresh, work, which):
     started = [message['payload']['message'] for message in heard if message['type'] == 'task.started']
     assert started == ['attempt 2']
     assert heard[-1]['payload']['result']['words'] == 6
+
+
+@BOTH
+def test_a_task_that_comes_again(daemon, user, fresh, work, which):
+    """A worker that stood still gets the task it lost another time, while it still does it: what it did before is over."""
+    kind = fresh('count')
+    client = join(daemon, token=daemon.mint(user))
+    worker = work(which, '--kind', kind, '--slots', '2')
+    task_id = request(client, kind, text=TEXT, pause_ms=500)
+    follow(client, task_id, 'task.chunk')
+    worker.signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: is_lost(client, task_id), 'the lease runs out')
+    finally:
+        worker.signal(signal.SIGCONT)
+    heard = follow(client, task_id, 'task.completed')
+    again = [message for message in heard if message['payload']['attempt'] == 2]
+    types = [message['type'] for message in again]
+    assert types == ['task.started'] + ['task.chunk', 'task.progress'] * 6 + ['task.completed']
+    # and there is still room for two
+    for _ in range(2):
+        follow(client, request(client, kind, text=TEXT, pause_ms=60000), 'task.chunk')
+    client.send({'type': 'task.cancel', 'payload': {}})
+    for _ in range(2):
+        client.wait_type('task.cancelled')
 
 
 @BOTH

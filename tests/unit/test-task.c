@@ -104,6 +104,39 @@ test_silent (void)
   expect_assigned (worker, id, "2");
 }
 
+/* One that has a task again says nothing for the attempt it lost: what was still on its way names
+ * the former lease */
+static void
+test_former_lease (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new (QUIET "[task]\nlease=10s\n");
+  g_autoptr (FakeLink) alice = fake_link_join (hub, "alice");
+  g_autoptr (FakeLink) worker = join_worker (hub, "[\"agent\"]", 1);
+  g_autofree char *id = request_task (alice, "{\"kind\":\"agent\"}");
+  g_autofree char *former = take_member (worker, "task.assigned", "payload.lease_id");
+  g_autofree char *old_claim = g_strdup_printf ("\"lease_id\":\"%s\"", former);
+  g_autofree char *lease = NULL;
+  g_autofree char *claim = NULL;
+
+  pass (hub, 100 * SECOND);
+  fake_link_expect (worker, "task.cancel", NULL);
+  say (worker, "task.chunk", id, old_claim);
+  fake_link_expect_error (worker, "CONFLICT");
+  lease = take_member (worker, "task.assigned", "payload.lease_id");
+  g_assert_cmpstr (lease, !=, former);
+  claim = g_strdup_printf ("\"lease_id\":\"%s\"", lease);
+
+  say (worker, "task.chunk", id, old_claim);
+  fake_link_expect_error (worker, "CONFLICT");
+  say (worker, "task.completed", id, old_claim);
+  fake_link_expect_error (worker, "CONFLICT");
+  expect_state (alice, id, "running");
+
+  fake_link_forget (alice);
+  settle (worker, "task.completed", id, claim, "completed");
+  fake_link_expect (alice, "task.completed", "payload.attempt", "2", NULL);
+}
+
 /* Users take turns; what one of them wants goes in order, and what is given back goes first */
 static void
 test_order (void)
@@ -542,6 +575,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/task/life", test_life);
   g_test_add_func ("/task/lease", test_lease);
   g_test_add_func ("/task/silent", test_silent);
+  g_test_add_func ("/task/former-lease", test_former_lease);
   g_test_add_func ("/task/order", test_order);
   g_test_add_func ("/task/kinds", test_kinds);
   g_test_add_func ("/task/turns", test_turns);
