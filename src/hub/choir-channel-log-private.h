@@ -47,9 +47,10 @@ struct _ChoirLogKeeper
   guint n_pending;   /* not answered yet, in all logs */
   gboolean closed;
 
-  GPtrArray *stale; /* (element-type utf8) (owned) (nullable): streams still to be removed */
-  char *deleting;   /* (owned) (nullable): the one that is being removed */
-  char *cursor;     /* (owned) (nullable): the last stream looked at; NULL: begin anew */
+  /* (element-type ChoirStreamInfo) (owned) (nullable): streams still to be removed */
+  GPtrArray *stale;
+  ChoirStreamInfo *deleting; /* (owned) (nullable): the one that is being removed */
+  char *cursor;              /* (owned) (nullable): the last stream looked at; NULL: begin anew */
   gboolean listing;
   int ref_count;
 };

@@ -33,7 +33,7 @@ keeper_unref (ChoirLogKeeper *self)
 
   g_clear_pointer (&self->stale, g_ptr_array_unref);
   g_object_unref (self->store);
-  g_free (self->deleting);
+  g_clear_pointer (&self->deleting, choir_stream_info_free);
   g_free (self->cursor);
   g_free (self);
 }
@@ -91,7 +91,7 @@ choir_log_keeper_get_n_pending (ChoirLogKeeper *self)
 gboolean
 choir_log_keeper_is_deleting (const ChoirLogKeeper *self, const char *stream)
 {
-  return self->deleting != NULL && strcmp (self->deleting, stream) == 0;
+  return self->deleting != NULL && strcmp (self->deleting->name, stream) == 0;
 }
 
 static void delete_next (ChoirLogKeeper *self);
@@ -100,7 +100,7 @@ static void
 deleted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (ChoirLogKeeper) self = user_data;
-  g_autofree char *name = g_steal_pointer (&self->deleting);
+  g_autoptr (ChoirStreamInfo) info = g_steal_pointer (&self->deleting);
   ChoirChannel *channel;
 
   choir_store_delete_finish (CHOIR_STORE (source), result, NULL);
@@ -108,27 +108,30 @@ deleted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
 
   /* somebody has come into it meanwhile */
-  channel = choir_hub_find_channel (self->hub, name);
+  channel = choir_hub_find_channel (self->hub, info->name);
   if (channel != NULL && channel->log != NULL && (channel->log->flags & CHOIR_CHANNEL_LOG_LOADING))
     choir_channel_log_load (channel->log);
 
   delete_next (self);
 }
 
-/* One at a time: what is opened meanwhile has to wait for one only */
+/* One at a time: what is opened meanwhile has to wait for one only. Since they were listed somebody
+ * may have written to one, and have left again: only what was seen to be old goes */
 static void
 delete_next (ChoirLogKeeper *self)
 {
   while (self->stale->len > 0 && self->deleting == NULL && !self->closed &&
          choir_store_is_writable (self->store))
     {
-      g_autofree char *name = g_ptr_array_steal_index_fast (self->stale, self->stale->len - 1);
+      g_autoptr (ChoirStreamInfo) info =
+        g_ptr_array_steal_index_fast (self->stale, self->stale->len - 1);
 
-      if (choir_hub_find_channel (self->hub, name) != NULL)
+      if (choir_hub_find_channel (self->hub, info->name) != NULL)
         continue;
 
-      self->deleting = g_steal_pointer (&name);
-      choir_store_delete_async (self->store, self->deleting, NULL, deleted_cb, keeper_ref (self));
+      self->deleting = g_steal_pointer (&info);
+      choir_store_delete_async (self->store, self->deleting->name, self->deleting->epoch,
+                                self->deleting->head, NULL, deleted_cb, keeper_ref (self));
     }
 
   if (self->deleting == NULL)
@@ -162,17 +165,13 @@ listed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
 
   g_clear_pointer (&self->cursor, g_free);
-  self->stale = g_ptr_array_new_with_free_func (g_free);
-  for (guint i = 0; i < infos->len; i++)
-    {
-      const ChoirStreamInfo *info = g_ptr_array_index (infos, i);
-
-      if (is_stale (self, info, now_us))
-        g_ptr_array_add (self->stale, g_strdup (info->name));
-    }
-
   if (infos->len == SWEEP_MAX)
     self->cursor = g_strdup (((ChoirStreamInfo *) g_ptr_array_index (infos, infos->len - 1))->name);
+
+  self->stale = g_ptr_array_new_with_free_func ((GDestroyNotify) choir_stream_info_free);
+  for (guint i = infos->len; i > 0; i--)
+    if (is_stale (self, g_ptr_array_index (infos, i - 1), now_us))
+      g_ptr_array_add (self->stale, g_ptr_array_steal_index_fast (infos, i - 1));
   delete_next (self);
 }
 

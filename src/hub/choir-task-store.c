@@ -225,8 +225,8 @@ delete_more (ChoirTaskTable *table)
       g_autofree char *stream = g_strconcat (CHOIR_TASK_STREAM_PREFIX, id, NULL);
 
       table->n_deleting++;
-      choir_store_delete_async (table->store, stream, NULL, deleted_cb,
-                                g_rc_box_acquire (table->self));
+      choir_store_delete_async (table->store, stream, NULL, CHOIR_STORE_ANY_OFFSET, NULL,
+                                deleted_cb, g_rc_box_acquire (table->self));
     }
 }
 

@@ -188,8 +188,8 @@ append_async (ChoirStore *store,
 
   appended = g_new0 (ChoirAppended, 1);
   appended->offset = stream != NULL ? stream->head : 0;
-  if ((expected != CHOIR_STORE_ANY_OFFSET && expected != appended->offset) ||
-      (stream != NULL && epoch != NULL && strcmp (stream->epoch, epoch) != 0))
+  if (!choir_store_is_end (epoch, expected, stream != NULL ? stream->epoch : NULL,
+                           appended->offset))
     appended->status = CHOIR_APPEND_CONFLICT;
   else if (stream == NULL ||
            !choir_memory_stream_find_duplicate (stream, entries, n_entries, appended))
@@ -276,10 +276,11 @@ trim_async (ChoirStore *store, const char *name, guint64 before, GTask *task)
 }
 
 static void
-delete_async (ChoirStore *store, const char *name, GTask *task)
+delete_async (ChoirStore *store, const char *name, const char *epoch, guint64 expected, GTask *task)
 {
   ChoirStoreMemory *self = CHOIR_STORE_MEMORY (store);
   ChoirMemoryStream *stream;
+  GError *error = NULL;
 
   if (!check_write (self, 0, task))
     return;
@@ -287,6 +288,13 @@ delete_async (ChoirStore *store, const char *name, GTask *task)
   stream = require_stream (self, name, task);
   if (stream == NULL)
     return;
+
+  if (!choir_store_is_end (epoch, expected, stream->epoch, stream->head) &&
+      !choir_store_refuse_end (&error))
+    {
+      return_error (task, error);
+      return;
+    }
 
   self->n_bytes -= stream->n_bytes;
   g_tree_remove (self->streams, name);
@@ -321,6 +329,7 @@ list_async (ChoirStore *store, const char *prefix, const char *after, guint limi
 
       info = g_new0 (ChoirStreamInfo, 1);
       info->name = g_strdup (stream->name);
+      memcpy (info->epoch, stream->epoch, sizeof info->epoch);
       info->head = stream->head;
       info->changed_us = stream->changed_us;
       g_ptr_array_add (infos, info);

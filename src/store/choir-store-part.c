@@ -57,6 +57,21 @@ choir_store_refuse_unknown (const char *what, GError **error)
   return FALSE;
 }
 
+gboolean
+choir_store_refuse_end (GError **error)
+{
+  g_set_error_literal (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT, "The stream has changed");
+
+  return FALSE;
+}
+
+gboolean
+choir_store_is_end (const char *wanted, guint64 expected, const char *epoch, guint64 head)
+{
+  return (expected == CHOIR_STORE_ANY_OFFSET || expected == head) &&
+         (wanted == NULL || epoch == NULL || strcmp (wanted, epoch) == 0);
+}
+
 static gsize
 text_size (const char *text)
 {

@@ -42,9 +42,14 @@ ChoirStreamPart *choir_part_builder_steal (ChoirPartBuilder *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ChoirPartBuilder, choir_part_builder_clear)
 
 /* Refusals that read alike from every backend; always FALSE */
+gboolean choir_store_refuse_end (GError **error);
 gboolean choir_store_refuse_future (GError **error);
 gboolean choir_store_refuse_label (GError **error);
 gboolean choir_store_refuse_unknown (const char *what, GError **error);
+
+/* Whether a stream that ends like this (@epoch NULL: that does not exist) is the one that is meant;
+ * @wanted NULL and CHOIR_STORE_ANY_OFFSET: whichever */
+gboolean choir_store_is_end (const char *wanted, guint64 expected, const char *epoch, guint64 head);
 
 ChoirSnapshot *choir_snapshot_copy (const ChoirSnapshot *self, gboolean with_data);
 ChoirStoreUser *choir_store_user_copy (const ChoirStoreUser *self);

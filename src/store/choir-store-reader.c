@@ -40,8 +40,9 @@ static const char *const sql[] = {
   [READ_FORWARD] = ENTRY " WHERE stream = ?1 AND offset BETWEEN ?2 AND ?3 ORDER BY offset",
   [READ_BACKWARD] = ENTRY " WHERE stream = ?1 AND offset < ?2 ORDER BY offset DESC",
   [FIND_KEY] = "SELECT offset FROM entries WHERE stream = ?1 AND key = ?2",
-  [LIST_STREAMS] = "SELECT name, head, changed_us FROM streams WHERE name > ?1 AND name >= ?2"
-                   " ORDER BY name",
+  [LIST_STREAMS] =
+    "SELECT name, head, changed_us, epoch FROM streams WHERE name > ?1 AND name >= ?2"
+    " ORDER BY name",
   [LIST_SNAPSHOTS] = "SELECT offset, wall_us, label, user_id, length (data) FROM snapshots"
                      " WHERE stream = ?1 AND offset < ?2 ORDER BY offset DESC, id DESC",
   [GET_USER] = USER " WHERE id = ?1",
@@ -315,6 +316,7 @@ get_info (sqlite3_stmt *row)
   info->name = g_strdup (choir_sqlite_get_text (row, 0));
   info->head = (guint64) sqlite3_column_int64 (row, 1);
   info->changed_us = sqlite3_column_int64 (row, 2);
+  g_strlcpy (info->epoch, choir_sqlite_get_text (row, 3), sizeof info->epoch);
 
   return info;
 }

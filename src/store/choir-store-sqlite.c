@@ -156,6 +156,7 @@ new_write (ChoirStoreSqlite *self,
            GTask *task,
            ChoirStoreWork work,
            const char *name,
+           const char *text,
            gsize n_bytes)
 {
   const char *reason = find_reason_against_write (self, n_bytes);
@@ -167,7 +168,7 @@ new_write (ChoirStoreSqlite *self,
       return NULL;
     }
 
-  request = choir_store_request_new (task, work, name, NULL);
+  request = choir_store_request_new (task, work, name, text);
   request->n_bytes += n_bytes;
   submit_write (self, request);
 
@@ -234,16 +235,24 @@ find_key_async (ChoirStore *store, const char *stream, const char *key, GTask *t
 static void
 trim_async (ChoirStore *store, const char *stream, guint64 before, GTask *task)
 {
-  ChoirStoreRequest *request = new_write (CHOIR_STORE_SQLITE (store), task, NULL, stream, 0);
+  ChoirStoreRequest *request = new_write (CHOIR_STORE_SQLITE (store), task, NULL, stream, NULL, 0);
 
   if (request != NULL)
     request->number = before;
 }
 
 static void
-delete_async (ChoirStore *store, const char *stream, GTask *task)
+delete_async (ChoirStore *store,
+              const char *stream,
+              const char *epoch,
+              guint64 expected,
+              GTask *task)
 {
-  new_write (CHOIR_STORE_SQLITE (store), task, choir_store_work_delete, stream, 0);
+  ChoirStoreRequest *request =
+    new_write (CHOIR_STORE_SQLITE (store), task, choir_store_work_delete, stream, epoch, 0);
+
+  if (request != NULL)
+    request->number = expected;
 }
 
 static void
@@ -264,7 +273,7 @@ put_snapshot_async (ChoirStore *store,
                     GTask *task)
 {
   ChoirStoreRequest *request =
-    new_write (CHOIR_STORE_SQLITE (store), task, choir_store_work_put_snapshot, stream,
+    new_write (CHOIR_STORE_SQLITE (store), task, choir_store_work_put_snapshot, stream, NULL,
                g_bytes_get_size (snapshot->data));
 
   if (request == NULL)
@@ -295,7 +304,7 @@ static void
 put_user_async (ChoirStore *store, const ChoirStoreUser *user, GTask *task)
 {
   ChoirStoreRequest *request =
-    new_write (CHOIR_STORE_SQLITE (store), task, choir_store_work_put_user, user->id, 0);
+    new_write (CHOIR_STORE_SQLITE (store), task, choir_store_work_put_user, user->id, NULL, 0);
 
   if (request == NULL)
     return;

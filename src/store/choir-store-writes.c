@@ -371,8 +371,8 @@ append (ChoirStoreWrites *self,
     return FALSE;
 
   appended->offset = head != NULL ? head->head : 0;
-  if ((request->number != CHOIR_STORE_ANY_OFFSET && request->number != appended->offset) ||
-      (head != NULL && request->text != NULL && strcmp (head->epoch, request->text) != 0))
+  if (!choir_store_is_end (request->text, request->number, head != NULL ? head->epoch : NULL,
+                           appended->offset))
     appended->status = CHOIR_APPEND_CONFLICT;
   else if (head != NULL && !find_duplicate (self, request, head, appended, error))
     return FALSE;
@@ -416,6 +416,7 @@ require_stream (ChoirStoreWrites *self,
   return TRUE;
 }
 
+/* request->text: (nullable): the only epoch, number: the only head that are meant */
 gboolean
 choir_store_work_delete (ChoirStoreRequest *request, gpointer worker, GError **error)
 {
@@ -425,7 +426,9 @@ choir_store_work_delete (ChoirStoreRequest *request, gpointer worker, GError **e
 
   if (!require_stream (self, request, &head, error))
     return FALSE;
-  if (head == NULL)
+  if (head != NULL && !choir_store_is_end (request->text, request->number, head->epoch, head->head))
+    choir_store_refuse_end (&request->error);
+  if (request->error != NULL)
     return TRUE;
 
   sqlite3_bind_int64 (statement, 1, head->id);

@@ -373,14 +373,18 @@ choir_store_trim_finish (ChoirStore *self, GAsyncResult *result, GError **error)
 void
 choir_store_delete_async (ChoirStore *self,
                           const char *stream,
+                          const char *epoch,
+                          guint64 expected,
                           GCancellable *cancellable,
                           GAsyncReadyCallback callback,
                           gpointer user_data)
 {
   g_autoptr (GTask) task = begin (self, choir_store_delete_async, cancellable, callback, user_data);
 
-  if (task != NULL && check_name (task, "The name of a stream", stream))
-    CHOIR_STORE_GET_IFACE (self)->delete_async (self, stream, g_steal_pointer (&task));
+  if (task != NULL && check_name (task, "The name of a stream", stream) &&
+      check_epoch (task, epoch))
+    CHOIR_STORE_GET_IFACE (self)->delete_async (self, stream, epoch, expected,
+                                                g_steal_pointer (&task));
 }
 
 gboolean

@@ -21,8 +21,8 @@ G_BEGIN_DECLS
  * Everything is asynchronous and everything is called, and calls back, in the main context. What an
  * append has reported as stored is on disk as far as the backend's durability goes. Errors are
  * CHOIR_ERROR_UNAVAILABLE (the backend fails or is overloaded; trying again later makes sense),
- * CHOIR_ERROR_NOT_FOUND and CHOIR_ERROR_VALIDATION; their messages may be internal and are for the
- * log.
+ * CHOIR_ERROR_NOT_FOUND, CHOIR_ERROR_CONFLICT and CHOIR_ERROR_VALIDATION; their messages may be
+ * internal and are for the log.
  */
 #define CHOIR_TYPE_STORE (choir_store_get_type ())
 G_DECLARE_INTERFACE (ChoirStore, choir_store, CHOIR, STORE, GObject)
@@ -109,6 +109,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirStreamPart, choir_stream_part_free)
 typedef struct
 {
   char *name; /* (owned) */
+  char epoch[17];
   guint64 head;
   gint64 changed_us; /* wall */
 } ChoirStreamInfo;
@@ -150,7 +151,11 @@ struct _ChoirStoreInterface
                       GTask *task);
   void (*find_key_async) (ChoirStore *self, const char *stream, const char *key, GTask *task);
   void (*trim_async) (ChoirStore *self, const char *stream, guint64 before, GTask *task);
-  void (*delete_async) (ChoirStore *self, const char *stream, GTask *task);
+  void (*delete_async) (ChoirStore *self,
+                        const char *stream,
+                        const char *epoch,
+                        guint64 expected,
+                        GTask *task);
   void (*list_async) (ChoirStore *self,
                       const char *prefix,
                       const char *after,
@@ -242,8 +247,12 @@ void choir_store_trim_async (ChoirStore *self,
                              gpointer user_data);
 gboolean choir_store_trim_finish (ChoirStore *self, GAsyncResult *result, GError **error);
 
+/* Only the life of the stream that has @epoch (nullable), and only if it ends with @expected (or
+ * CHOIR_STORE_ANY_OFFSET): CHOIR_ERROR_CONFLICT, and nothing is deleted, if it is another */
 void choir_store_delete_async (ChoirStore *self,
                                const char *stream,
+                               const char *epoch,
+                               guint64 expected,
                                GCancellable *cancellable,
                                GAsyncReadyCallback callback,
                                gpointer user_data);

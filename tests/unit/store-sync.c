@@ -149,7 +149,8 @@ store_delete (ChoirStore *store, const char *stream, GError **error)
   GAsyncResult *saved = NULL;
   g_autoptr (GAsyncResult) result = NULL;
 
-  choir_store_delete_async (store, stream, NULL, store_save_result, &saved);
+  choir_store_delete_async (store, stream, NULL, CHOIR_STORE_ANY_OFFSET, NULL, store_save_result,
+                            &saved);
   result = store_wait (&saved);
 
   return choir_store_delete_finish (store, result, error);

@@ -162,9 +162,9 @@ test_documents (void)
   g_autoptr (FakeHub) hub = fake_hub_new (QUIET);
   g_autoptr (FakeLink) ann = fake_link_edit (hub, CHOIR_DIALECT_CHOIR, "ann");
   ChoirStreamInfo infos_in_store[] = {
-    { (char *) "document:a1", 7, 1 },
-    { (char *) "document:d1", 3, 2 },
-    { (char *) "document:z1", 9, 3 },
+    { .name = (char *) "document:a1", .head = 7, .changed_us = 1 },
+    { .name = (char *) "document:d1", .head = 3, .changed_us = 2 },
+    { .name = (char *) "document:z1", .head = 9, .changed_us = 3 },
   };
   g_autoptr (GPtrArray) stored = g_ptr_array_new ();
   const char *a1 = "'a1' false - - 7";

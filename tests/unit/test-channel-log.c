@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "fake-link.h"
+#include "slow-store.h"
 #include "store-sync.h"
 
 #include "choir-channel-log.h"
@@ -852,6 +853,63 @@ test_sweep_open (void)
   g_assert_cmpuint (channel->n_posts, ==, 1);
 }
 
+/* Between the list of what is old and its removal somebody said something in one of them, and one
+ * was removed and began anew: what is new there stays */
+static void
+revive_during_sweep (ChoirStore *inner)
+{
+  g_autoptr (SlowStore) store = slow_store_new_around (g_object_ref (inner));
+  g_autoptr (FakeHub) fake =
+    fake_hub_new_with_store ("[namespace chat]\nhistory-age=10m\n", CHOIR_STORE (store));
+  static const char *const names[] = { "chat:1", "chat:again", "chat:behind", "chat:said",
+                                       "chat:z" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    append_behind (fake, names[i], "{}");
+  slow_store_hold_lists (store);
+  fake_hub_advance (fake, 11 * MINUTE);
+  while (slow_store_get_n_held (store) == 0)
+    g_main_context_iteration (NULL, TRUE);
+
+  g_assert_cmpuint (publish (fake, "chat:said", "{}", NULL), ==, 2);
+  fake_hub_advance (fake, 2 * MINUTE);
+  g_assert_null (choir_hub_find_channel (fake->hub, "chat:said"));
+  append_behind (fake, "chat:behind", "{}");
+  g_assert_true (store_delete (inner, "chat:again", NULL));
+  append_behind (fake, "chat:again", "{}");
+
+  /* whichever is removed first */
+  slow_store_release_all (store);
+  while (exists (fake, "chat:1") || exists (fake, "chat:z"))
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_true (exists (fake, "chat:again"));
+  g_assert_true (exists (fake, "chat:behind"));
+  g_assert_true (exists (fake, "chat:said"));
+  g_assert_cmpuint (publish (fake, "chat:said", "{}", NULL), ==, 3);
+}
+
+static void
+test_sweep_revived (void)
+{
+  g_autoptr (ChoirStore) store = choir_store_memory_new (1024 * 1024);
+
+  revive_during_sweep (store);
+}
+
+static void
+test_sweep_revived_sqlite (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("choir-log-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "choir.db", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ChoirStore) store = choir_store_sqlite_open (path, CHOIR_DURABILITY_NORMAL, &error);
+
+  g_assert_no_error (error);
+  revive_during_sweep (store);
+  g_assert_true (store_close (store, &error));
+  store_remove_directory (directory);
+}
+
 /* One that nobody needs leaves memory, and comes back as it was */
 static void
 test_idle (void)
@@ -1082,6 +1140,8 @@ main (int argc, char **argv)
   g_test_add_func ("/channel-log/sweep", test_sweep);
   g_test_add_func ("/channel-log/sweep/many", test_sweep_many);
   g_test_add_func ("/channel-log/sweep/open", test_sweep_open);
+  g_test_add_func ("/channel-log/sweep/revived", test_sweep_revived);
+  g_test_add_func ("/channel-log/sweep/revived-sqlite", test_sweep_revived_sqlite);
   g_test_add_func ("/channel-log/idle", test_idle);
   g_test_add_func ("/channel-log/reload", test_reload);
   g_test_add_func ("/channel-log/shutdown", test_shutdown);

@@ -64,7 +64,8 @@ do_something_else (Child *child, guint stream, guint64 offset)
   if (child->n_reports % 70 == 0)
     choir_store_trim_async (child->store, "log", ANY, NULL, ignore_cb, NULL);
   if (child->n_reports % 300 == 0)
-    choir_store_delete_async (child->store, "log", NULL, ignore_cb, NULL);
+    choir_store_delete_async (child->store, "log", NULL, CHOIR_STORE_ANY_OFFSET, NULL, ignore_cb,
+                              NULL);
 }
 
 static void

@@ -559,6 +559,49 @@ test_delete (Fixture *fixture, gconstpointer data)
 }
 
 static void
+delete_other (ChoirStore *store, const char *epoch, guint64 expected)
+{
+  GAsyncResult *saved = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  choir_store_delete_async (store, "log", epoch, expected, NULL, store_save_result, &saved);
+  result = store_wait (&saved);
+  g_assert_false (choir_store_delete_finish (store, result, &error));
+  g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_CONFLICT);
+}
+
+/* Only the stream that is meant */
+static void
+test_delete_that (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (ChoirStreamPart) part = NULL;
+  g_autoptr (GPtrArray) infos = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  GAsyncResult *saved = NULL;
+  const ChoirStreamInfo *info;
+
+  store_append_numbers (fixture->store, "log", 3);
+  infos = store_list (fixture->store, NULL, NULL, 1);
+  info = infos->pdata[0];
+  part = store_read (fixture->store, "log", 0, 10, FALSE, &error);
+  g_assert_cmpstr (info->epoch, ==, part->epoch);
+
+  delete_other (fixture->store, info->epoch, 2);
+  delete_other (fixture->store, NULL, 4);
+  delete_other (fixture->store, "0123456789abcdef", 3);
+  delete_other (fixture->store, "0123456789abcdef", ANY);
+  store_append_text (fixture->store, "log", NULL, "x");
+  delete_other (fixture->store, info->epoch, info->head);
+
+  choir_store_delete_async (fixture->store, "log", info->epoch, 4, NULL, store_save_result, &saved);
+  result = store_wait (&saved);
+  g_assert_true (choir_store_delete_finish (fixture->store, result, &error));
+  g_assert_no_error (error);
+}
+
+static void
 assert_names (ChoirStore *store,
               const char *prefix,
               const char *after,
@@ -1084,6 +1127,7 @@ static const struct
   { "trim-all", test_trim_all },
   { "trim-many", test_trim_many },
   { "delete", test_delete },
+  { "delete/that", test_delete_that },
   { "list", test_list },
   { "snapshots", test_snapshots },
   { "snapshot-creates", test_snapshot_creates },
