@@ -24,7 +24,6 @@ struct _ChoirAsker
 {
   GObject parent_instance;
 
-  ChoirPolkit *polkit; /* (owned) */
   guint question_timeout_ms;
   guint dialog_timeout_ms;
   guint n_questions;
@@ -153,7 +152,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 
   question_end (task);
 
-  if (!choir_polkit_check_finish (CHOIR_POLKIT (object), result, &answer, &error))
+  if (!choir_polkit_check_finish (result, &answer, &error))
     {
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         say_missing (self, error);
@@ -282,8 +281,9 @@ choir_asker_ask_async (ChoirAsker *self,
   g_task_set_task_data (task, question, question_free);
 
   watch (task, invocation, interactive ? self->dialog_timeout_ms : self->question_timeout_ms);
-  choir_polkit_check_async (self->polkit, g_dbus_method_invocation_get_sender (invocation),
-                            action_id, details, interactive, question->cancellable, answered_cb,
+  choir_polkit_check_async (g_dbus_method_invocation_get_connection (invocation),
+                            g_dbus_method_invocation_get_sender (invocation), action_id, details,
+                            interactive, question->cancellable, answered_cb,
                             g_steal_pointer (&task));
 }
 
@@ -309,7 +309,6 @@ choir_asker_finalize (GObject *object)
 {
   ChoirAsker *self = CHOIR_ASKER (object);
 
-  g_object_unref (self->polkit);
   g_hash_table_unref (self->users);
 
   G_OBJECT_CLASS (choir_asker_parent_class)->finalize (object);
@@ -324,7 +323,6 @@ choir_asker_class_init (ChoirAskerClass *klass)
 static void
 choir_asker_init (ChoirAsker *self)
 {
-  self->polkit = choir_polkit_new ();
   self->users = g_hash_table_new (NULL, NULL);
   choir_asker_set_timeouts (self, QUESTION_TIMEOUT_MS, DIALOG_TIMEOUT_MS);
 }
@@ -332,7 +330,7 @@ choir_asker_init (ChoirAsker *self)
 /**
  * choir_asker_new:
  *
- * Returns: (transfer full): polkit is looked for with the first question
+ * Returns: (transfer full): polkit is asked nothing yet
  */
 ChoirAsker *
 choir_asker_new (void)

@@ -1,5 +1,8 @@
 /* choir-polkit.h: questions to polkit
  *
+ * Not by polkit's library: that looks for polkit in a thread, under a lock that stops the loop, and
+ * logs a warning when somebody leaves the bus while the answer is on its way. Main context only.
+ *
  * SPDX-FileCopyrightText: Copyright © the Choir contributors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -18,19 +21,7 @@ typedef enum
   CHOIR_POLKIT_CHALLENGE, /* a password would help, but nobody may be asked, or can be */
 } ChoirPolkitAnswer;
 
-/**
- * ChoirPolkit:
- *
- * Asks polkit about senders of the system bus. It is looked for with the first question, and again
- * with the next one for as long as it is not there. Main context only; questions wait outside of
- * it, for polkit's library too.
- */
-#define CHOIR_TYPE_POLKIT (choir_polkit_get_type ())
-G_DECLARE_FINAL_TYPE (ChoirPolkit, choir_polkit, CHOIR, POLKIT, GObject)
-
-ChoirPolkit *choir_polkit_new (void);
-
-void choir_polkit_check_async (ChoirPolkit *self,
+void choir_polkit_check_async (GDBusConnection *bus,
                                const char *sender,
                                const char *action_id,
                                const char *const *details,
@@ -38,9 +29,7 @@ void choir_polkit_check_async (ChoirPolkit *self,
                                GCancellable *cancellable,
                                GAsyncReadyCallback callback,
                                gpointer user_data);
-gboolean choir_polkit_check_finish (ChoirPolkit *self,
-                                    GAsyncResult *result,
-                                    ChoirPolkitAnswer *answer,
-                                    GError **error);
+gboolean
+choir_polkit_check_finish (GAsyncResult *result, ChoirPolkitAnswer *answer, GError **error);
 
 G_END_DECLS

@@ -77,7 +77,11 @@ method_cb (GDBusConnection *connection,
     }
 
   self->n_cancelled++;
-  g_dbus_method_invocation_return_value (invocation, NULL);
+  if (self->cancel_error != NULL)
+    g_dbus_method_invocation_return_dbus_error (invocation, self->cancel_error,
+                                                "As the test wants it");
+  else
+    g_dbus_method_invocation_return_value (invocation, NULL);
 }
 
 static const GDBusInterfaceVTable vtable = { .method_call = method_cb };

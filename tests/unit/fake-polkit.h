@@ -20,8 +20,9 @@ typedef struct
   gboolean authorized;
   gboolean challenge;
   gboolean dismissed;
-  const char *error; /* (nullable): in place of an answer */
-  gboolean holds;    /* answers nothing until it is told to */
+  const char *error;        /* (nullable): in place of an answer */
+  const char *cancel_error; /* (nullable): when a question is taken back */
+  gboolean holds;           /* answers nothing until it is told to */
 
   /* What it was asked last */
   guint n_asked;

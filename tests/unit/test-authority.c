@@ -259,6 +259,31 @@ test_caller_leaves (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_logged (f, "polkit gives no answer"), ==, 0);
 }
 
+/* Just when polkit answers: there is nothing left to take away, which is nobody's fault */
+static void
+test_caller_leaves_late (Fixture *f, gconstpointer data)
+{
+  Call call;
+
+  fake_polkit_own_name (f->polkit);
+  f->polkit->holds = TRUE;
+  f->polkit->cancel_error = "org.freedesktop.PolicyKit1.Error.Failed";
+  call_begin (f, &call, f->stranger, "alice", INTERACTIVE);
+  wait_until (f->polkit->n_asked == 1);
+  g_dbus_connection_close (f->stranger, NULL, NULL, NULL);
+  wait_until (f->polkit->n_cancelled == 1);
+  wait_until (call.done);
+  g_free (call.error);
+
+  /* behind the refusal to cancel, on the same connection */
+  f->polkit->holds = FALSE;
+  f->polkit->authorized = TRUE;
+  g_clear_object (&f->stranger);
+  f->stranger = private_bus_connect (f->bus, geteuid () == 0 ? STRANGER : geteuid ());
+  check (f, f->stranger, G_DBUS_CALL_FLAGS_NONE, NULL);
+  g_assert_cmpuint (count_logged (f, "\"level\":\"warning\""), ==, 0);
+}
+
 /* The service leaves the bus: with polkit asked, and while it is looked for */
 static void
 test_cancelled (Fixture *f, gconstpointer data)
@@ -394,6 +419,7 @@ main (int argc, char **argv)
   add ("/authority/polkit/dies", CHOIR_BUS_SYSTEM, test_dies);
   add ("/authority/polkit/slow", CHOIR_BUS_SYSTEM, test_slow);
   add ("/authority/polkit/caller-leaves", CHOIR_BUS_SYSTEM, test_caller_leaves);
+  add ("/authority/polkit/caller-leaves-late", CHOIR_BUS_SYSTEM, test_caller_leaves_late);
   add ("/authority/polkit/cancelled", CHOIR_BUS_SYSTEM, test_cancelled);
   add ("/authority/polkit/cancelled-early", CHOIR_BUS_SYSTEM, test_cancelled_early);
   add ("/authority/polkit/user-limit", CHOIR_BUS_SYSTEM, test_user_limit);
