@@ -124,7 +124,7 @@ _choirctl () {
   for ((i = 1; i < cword; i++)); do
     word=${words[i]}
     case $word in
-      --session | --system | --node=* | --host=*) where+=("$word") ;;
+      --session | --system | --node=* | --host=* | -H?*) where+=("$word") ;;
       --node | --host | -H) where+=("$word" "${words[i + 1]}") ;;
       # behind some verbs it is a client's
       --address=*) [[ -n $verb ]] || where+=("$word") ;;

@@ -186,26 +186,43 @@ ask (ChoirCtl *self, const Listing *listing, guint offset, guint limit, GError *
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
+/* Adds those that are not there yet: what comes or goes between two pages moves all behind it. By
+ * its first field an entry is known */
+static void
+add_entries (GPtrArray *entries, GHashTable *known, const char *key, GVariant *found)
+{
+  for (gsize i = 0; i < g_variant_n_children (found); i++)
+    {
+      g_autoptr (GVariant) entry = g_variant_get_child_value (found, i);
+      const char *name;
+
+      if (!g_variant_lookup (entry, key, "&s", &name) || g_hash_table_add (known, g_strdup (name)))
+        g_ptr_array_add (entries, g_steal_pointer (&entry));
+    }
+}
+
 /* Page by page, since the service gives no more at once */
 static GPtrArray *
 collect (ChoirCtl *self, const Listing *listing, const ChoirCtlPage *page, GError **error)
 {
   g_autoptr (GPtrArray) entries = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  g_autoptr (GHashTable) known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  guint offset = page->offset;
+  gboolean is_more = TRUE;
 
-  while (entries->len < page->n)
+  while (is_more && entries->len < page->n)
     {
       guint wanted = MIN (page->n - entries->len, CHOIR_CTL_PAGE_MAX);
-      g_autoptr (GVariant) found = ask (self, listing, page->offset + entries->len, wanted, error);
-      gsize n;
+      g_autoptr (GVariant) found = ask (self, listing, offset, wanted, error);
+      guint n;
 
       if (found == NULL)
         return NULL;
 
-      n = g_variant_n_children (found);
-      for (gsize i = 0; i < n; i++)
-        g_ptr_array_add (entries, g_variant_get_child_value (found, i));
-      if (n < wanted)
-        break;
+      n = (guint) g_variant_n_children (found);
+      add_entries (entries, known, listing->fields[0].key, found);
+      offset += n;
+      is_more = n == wanted;
     }
 
   return g_steal_pointer (&entries);

@@ -61,6 +61,8 @@ output_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   ChoirCtlLoop *self = user_data;
 
+  /* of a terminal that is gone it is G_IO_HUP, too */
+  self->ctl->is_unread = (condition & G_IO_HUP) == 0;
   self->output_source = 0;
   g_main_loop_quit (self->loop);
 

@@ -265,9 +265,13 @@ choir_ctl_text_cut (const char *text, guint columns)
 
 /* Printing */
 
-/* GLib has SIGPIPE ignored, for its sockets; here it is what ends “choirctl … | head” */
-static void
-die_of_pipe (void)
+/**
+ * choir_ctl_die_of_pipe:
+ *
+ * Ends “choirctl … | head” as SIGPIPE ends others; GLib has it ignored, for its sockets.
+ */
+void
+choir_ctl_die_of_pipe (void)
 {
   signal (SIGPIPE, SIG_DFL);
   raise (SIGPIPE);
@@ -286,7 +290,7 @@ choir_ctl_write (const char *data, gssize len)
   gsize n = len < 0 ? strlen (data) : (gsize) len;
 
   if (fwrite (data, 1, n, stdout) < n && errno == EPIPE)
-    die_of_pipe ();
+    choir_ctl_die_of_pipe ();
 }
 
 /**
@@ -326,7 +330,7 @@ choir_ctl_flush (GError **error)
     return TRUE;
 
   if (errno == EPIPE)
-    die_of_pipe ();
+    choir_ctl_die_of_pipe ();
   g_set_error (error, CHOIR_CTL_ERROR, CHOIR_CTL_FAILED, _ ("The output cannot be written: %s"),
                g_strerror (errno));
 

@@ -54,6 +54,7 @@ char *choir_ctl_text_cut (const char *text, guint columns);
 /* Printing */
 void choir_ctl_print (const char *format, ...) G_GNUC_PRINTF (1, 2);
 void choir_ctl_write (const char *data, gssize len);
+void choir_ctl_die_of_pipe (void);
 gboolean choir_ctl_flush (GError **error);
 void choir_ctl_complain (const char *message);
 

@@ -30,6 +30,7 @@ typedef struct
   ChoirCtlBus bus;    /* where to find the service, and how it is reached */
   gboolean json;      /* print JSON, never tables */
   gboolean no_legend; /* no headings, no counts below */
+  gboolean is_unread; /* whoever read what we print has gone */
   int status;         /* ChoirCtlExit, for what was reported and did not end it */
 } ChoirCtl;
 

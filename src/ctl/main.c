@@ -4,11 +4,13 @@
 
 #include "config.h"
 
+#include "choir-ctl-options.h"
 #include "choir-ctl-words.h"
 #include "choir-ctl.h"
 
 #include <glib/gi18n.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A password takes its time to type */
@@ -110,8 +112,11 @@ add_entries (GOptionContext *context, const ChoirCtlVerb *verb)
 
 /* The options up to the verb, or with the verb's own all that follow */
 static gboolean
-parse (int *argc, char ***argv, const ChoirCtlVerb *verb, GError **error)
+parse (char **argv, const ChoirCtlVerb *verb, GError **error)
 {
+  gboolean has_own = verb != NULL && verb->entries != NULL;
+  const GOptionEntry *const tables[] = { has_own ? verb->entries : entries, entries, NULL };
+  g_auto (GStrv) words = choir_ctl_options_split (argv, tables, verb == NULL);
   g_autoptr (GOptionContext) context = NULL;
   g_autofree char *parameters = NULL;
   g_autofree char *summary = NULL;
@@ -133,7 +138,7 @@ parse (int *argc, char ***argv, const ChoirCtlVerb *verb, GError **error)
   g_option_context_set_strict_posix (context, verb == NULL);
   add_entries (context, verb);
 
-  return g_option_context_parse (context, argc, argv, error);
+  return g_option_context_parse_strv (context, &words, error);
 }
 
 static gboolean
@@ -221,16 +226,13 @@ run_verb (ChoirCtl *ctl, const char *program, GError **error)
   const ChoirCtlVerb *verb = find_verb (error);
   g_auto (GStrv) rest = g_steal_pointer (&opt_words);
   ChoirCtlColor color = CHOIR_CTL_COLOR_AUTO;
-  g_autofree char **argv = NULL; /* parsing moves its pointers about */
-  int argc;
 
   if (verb == NULL)
     return FALSE;
 
-  argc = (int) g_strv_length (rest);
-  argv = g_memdup2 (rest, sizeof (char *) * ((gsize) argc + 1));
-  argv[0] = (char *) program;
-  if (!parse (&argc, &argv, verb, error))
+  g_free (rest[0]);
+  rest[0] = g_strdup (program);
+  if (!parse (rest, verb, error))
     return FALSE;
 
   if (opt_words == NULL)
@@ -248,19 +250,31 @@ run_verb (ChoirCtl *ctl, const char *program, GError **error)
 }
 
 static gboolean
-run (ChoirCtl *ctl, int argc, char **argv, GError **error)
+run (ChoirCtl *ctl, char **argv, GError **error)
 {
-  const char *program = argv[0];
-
-  if (!check_utf8 (argv, error) || !parse (&argc, &argv, NULL, error))
+  if (!check_utf8 (argv, error) || !parse (argv, NULL, error))
     return FALSE;
 
   if (!opt_version)
-    return run_verb (ctl, program, error);
+    return run_verb (ctl, argv[0], error);
 
   choir_ctl_print ("choirctl %s\n", PACKAGE_VERSION);
 
   return choir_ctl_flush (error);
+}
+
+/* GOption's help, with which it ends the process itself */
+static void
+print_help (const char *text)
+{
+  g_autoptr (GError) error = NULL;
+
+  choir_ctl_print ("%s", text);
+  if (choir_ctl_flush (&error))
+    return;
+
+  choir_ctl_complain (error->message);
+  exit (choir_ctl_error_get_status (error));
 }
 
 int
@@ -274,10 +288,13 @@ main (int argc, char **argv)
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("choirctl");
+  g_set_print_handler (print_help);
 
-  if (!run (&ctl, argc, argv, &error))
+  if (!run (&ctl, argv, &error))
     choir_ctl_report (&ctl, error);
   choir_ctl_bus_clear (&ctl.bus);
+  if (ctl.is_unread)
+    choir_ctl_die_of_pipe ();
 
   return ctl.status;
 }

@@ -163,6 +163,15 @@ def test_options(shell):
         assert {option, option + '='} & offered, option
 
 
+def test_options_that_take_a_value():
+    """Which of those of all verbs do the scripts know without asking; what follows them is no verb."""
+    text = help_of(Choirctl(None, where=[])).partition('Application Options:')[2]
+    wanted = {word for found in re.findall(r'^  (?:(-\w), )?(--[a-z-]+)=', text, re.MULTILINE) for word in found if word}
+    for script in 'choirctl.bash', '_choirctl':
+        known, = re.findall(r"with_value=[(' ]+(--.*?) *[)']$", (SCRIPTS / script).read_text(), re.MULTILINE)
+        assert set(known.split()) == wanted, script
+
+
 def test_fixed_words(shell):
     assert set(shell.list('choirctl log-level ')) == {'debug', 'info', 'notice', 'warning', 'error'}
     assert shell.complete('choirctl watch dr') == 'choirctl watch drain '
@@ -232,7 +241,7 @@ def test_names_are_never_run(shell, daemon, here, tmp_path):
     assert not trap.exists()
 
 
-@pytest.mark.parametrize('host', ['--host=there', '-H there'])
+@pytest.mark.parametrize('host', ['--host=there', '-H there', '-Hthere'])
 def test_over_ssh(shell, daemon, bus, tools, host):
     """The bus of another host: the way there is asked the same."""
     there = f'choirctl {host} --address={bus.address}'

@@ -21,8 +21,8 @@ def find_choirctl():
 
 
 def columns(text):
-    """How many columns of a terminal it takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in text)
+    """How many columns of a terminal it takes; a soft hyphen is shown."""
+    return sum(0 if unicodedata.category(c) in ('Mn', 'Me', 'Cf') and c != '\xad' else 2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in text)
 
 
 class Choirctl:
