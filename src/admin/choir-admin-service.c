@@ -60,7 +60,8 @@ perform_set_log_level (ChoirAdminCall *call)
   g_variant_get (call->parameters, "(&s)", &name);
   if (!choir_log_level_parse (name, &level, &error))
     {
-      choir_admin_call_fail (call, error);
+      /* whose sentence is good, but here it is no fault of the configuration */
+      choir_admin_call_fail_literal (call, CHOIR_ERROR_VALIDATION, error->message);
       return;
     }
 

@@ -53,6 +53,10 @@ static const struct
   { OWN_ERROR ("NotFound"), CHOIR_CTL_NOT_FOUND, NULL },
   { OWN_ERROR ("UnknownChannel"), CHOIR_CTL_NOT_FOUND, NULL },
   { OWN_ERROR ("Timeout"), CHOIR_CTL_TIMED_OUT, NULL },
+  { OWN_ERROR ("InvalidArgs"), CHOIR_CTL_USAGE, NULL },
+  { OWN_ERROR ("InvalidJson"), CHOIR_CTL_USAGE, NULL },
+  { OWN_ERROR ("InvalidMessage"), CHOIR_CTL_USAGE, NULL },
+  { OWN_ERROR ("InvalidMessageType"), CHOIR_CTL_USAGE, NULL },
 };
 
 /* systemd starts the service when it is asked for, and says so when it could not */
@@ -115,6 +119,18 @@ choir_ctl_error_translate (const GError *problem, GError **error)
                             "another version than choirctl"));
   else
     g_set_error_literal (error, CHOIR_CTL_ERROR, CHOIR_CTL_FAILED, problem->message);
+}
+
+/**
+ * choir_ctl_error_set_no_connection:
+ * @error: return location, of %CHOIR_CTL_ERROR
+ *
+ * Of a user whom a verb was about, and who is not there: the service counts 0 and is content.
+ */
+void
+choir_ctl_error_set_no_connection (GError **error)
+{
+  g_set_error_literal (error, CHOIR_CTL_ERROR, CHOIR_CTL_NOT_FOUND, _ ("Has no connection"));
 }
 
 /**

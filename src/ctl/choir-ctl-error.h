@@ -28,6 +28,7 @@ typedef enum
 GQuark choir_ctl_error_quark (void);
 
 void choir_ctl_error_translate (const GError *problem, GError **error);
+void choir_ctl_error_set_no_connection (GError **error);
 ChoirCtlExit choir_ctl_error_get_status (const GError *error);
 
 G_END_DECLS

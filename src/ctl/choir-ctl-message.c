@@ -134,6 +134,13 @@ choir_ctl_send (ChoirCtl *self, char **words, GError **error)
 
   if (!opt_connection)
     g_variant_get (reply, "(u)", &n);
+  if (n == 0)
+    {
+      choir_ctl_error_set_no_connection (error);
+      g_prefix_error (error, "%s: ", words[0]);
+      return FALSE;
+    }
+
   g_variant_dict_init (&done, NULL);
   g_variant_dict_insert (&done, opt_connection ? "connection" : "user", "s", words[0]);
   say_recipients (self, &done, n);

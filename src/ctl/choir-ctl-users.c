@@ -86,6 +86,12 @@ kick_user (ChoirCtl *self, const char *word, GVariantDict *done, char **sentence
     return FALSE;
 
   g_variant_get (reply, "(u)", &n);
+  if (n == 0)
+    {
+      choir_ctl_error_set_no_connection (error);
+      return FALSE;
+    }
+
   g_variant_dict_insert (done, "user", "s", word);
   g_variant_dict_insert (done, "closed", "u", n);
   *sentence = describe_closed (word, n);

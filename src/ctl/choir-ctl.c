@@ -138,14 +138,13 @@ choir_ctl_say (ChoirCtl *self, GVariant *done, const char *format, ...)
   choir_ctl_print ("%s\n", clean);
 }
 
-/* Who is not there or not allowed for one will not be for the next */
+/* A service that is not there or does not allow one will not be or allow the next */
 static gboolean
 is_hopeless (const GError *error)
 {
   ChoirCtlExit status = choir_ctl_error_get_status (error);
 
-  return status == CHOIR_CTL_USAGE || status == CHOIR_CTL_NO_SERVICE ||
-         status == CHOIR_CTL_NOT_ALLOWED;
+  return status == CHOIR_CTL_NO_SERVICE || status == CHOIR_CTL_NOT_ALLOWED;
 }
 
 /**

@@ -189,8 +189,8 @@ def verbs_of_help():
 def verb_sections():
     """{verb: what the page says of it}"""
     text = section(read('choirctl.1'), 'VERBS')
-    parts = re.split(r'^ {7}([a-z][a-z-]*)( .*)?$', text, flags=re.MULTILINE)
-    return dict(zip(parts[1::3], parts[3::3]))
+    parts = re.split(r'^ {7}([a-z][a-z-]*)(?: .*)?\n(?= {11}\S)', text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
 
 
 def test_verbs_of_choirctl():
@@ -224,6 +224,17 @@ def test_statuses_of_choirctl():
     statuses = re.findall(r'CHOIR_CTL_[A-Z_]+ = (\d+),', header)
     described = re.findall(r'^ {7}(\d+)$', section(read('choirctl.1'), 'EXIT STATUS'), re.MULTILINE)
     assert described == statuses != []
+
+
+def test_environment_of_choirctl():
+    """What it and its completion read, and what the libraries do that find the bus."""
+    source = ''.join(path.read_text('utf-8') for path in (ROOT / 'src' / 'ctl').glob('*.c'))
+    read_here = set(re.findall(r'(?:g_getenv|get_size) \("([A-Z_]+)"', source))
+    read_here |= set(re.findall(r'\$\{([A-Z_]+):-', (ROOT / 'data' / 'completions' / 'choirctl.bash').read_text()))
+    assert {'NO_COLOR', 'CHOIR_TOKEN', 'COLUMNS', 'LINES', 'CHOIRCTL_COMPLETION_SECONDS'} <= read_here
+    described = re.findall(r'^ {7}([A-Z_]+(?:, [A-Z_]+)*)$', section(read('choirctl.1'), 'ENVIRONMENT'), re.MULTILINE)
+    assert {name for line in described for name in line.split(', ')} == \
+        read_here | {'DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS'}
 
 
 def examples_of_choirctl():
@@ -273,3 +284,13 @@ def test_every_member_of_the_interface():
             assert re.findall(r'[^\s(,]+ \w+(?=[,)])', line[0].replace('→', ',')) == arguments, line[0]
             for arg in member.findall('arg'):
                 assert re.search(rf'^ {{11}}{arg.get("name")}$', part, re.MULTILINE), arg.get('name')
+
+
+# meson_options.txt
+
+
+def test_every_option_of_the_build_does_something():
+    options = re.findall(r"^option\('(\w+)'", (ROOT / 'meson_options.txt').read_text(), re.MULTILINE)
+    paths = [ROOT / 'meson.build', *(path for folder in ('data', 'docs', 'po', 'src', 'tests') for path in (ROOT / folder).rglob('meson.build'))]
+    asked = {word for path in paths for word in re.findall(r"'(\w+)'", path.read_text('utf-8'))}
+    assert options and set(options) <= asked
