@@ -51,7 +51,7 @@ offer_channel (ChoirChannel *channel, gpointer user_data)
   choir_http_page_offer (user_data, channel);
 }
 
-/* One whose log is in the store only: its epoch is known when it is opened */
+/* One whose log is in the store only */
 static void
 append_stored (GString *out, const ChoirStreamInfo *info)
 {
@@ -59,6 +59,7 @@ append_stored (GString *out, const ChoirStreamInfo *info)
     g_string_append_c (out, ',');
   choir_payload_open (out);
   choir_payload_add_string (out, "channel", info->name);
+  choir_payload_add_string (out, "epoch", info->epoch);
   choir_payload_add_int (out, "offset", (gint64) info->head);
   choir_payload_add_int (out, "subscribers", 0);
   choir_payload_add_int (out, "messages", 0);

@@ -108,7 +108,12 @@ test_stored (Fixture *self, gconstpointer data)
       expect_member (&page, "complete", i + 1 == G_N_ELEMENTS (names) ? "true" : "false");
       if (strstr (names[i], "document") != NULL)
         {
-          expect_member (&page, "channels.0.epoch", "-");
+          g_autofree char *document = g_strdup_printf ("/api/v1/documents/%s", names[i] + 9);
+          g_auto (Answer) text = ask (self, "GET", document, NULL, NULL);
+          g_autofree char *epoch = fake_link_read (text.body, "epoch");
+
+          g_assert_cmpuint (strlen (epoch), ==, 16);
+          expect_member (&page, "channels.0.epoch", epoch);
           expect_member (&page, "channels.0.offset", "1");
           expect_member (&page, "channels.0.persisted", "true");
         }
