@@ -175,8 +175,8 @@ choir_fanout_push_deflated (ChoirFanout *self, ChoirOutbox *outbox)
   if (plain == NULL)
     return;
 
-  choir_broadcaster_send_frame (self->broadcaster, outbox, plain);
-  self->n_recipients++;
+  if (choir_broadcaster_send_frame (self->broadcaster, outbox, plain))
+    self->n_recipients++;
 }
 
 /**
@@ -292,11 +292,13 @@ choir_broadcaster_compress (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFr
  * @plain: (transfer none): an uncompressed data frame
  *
  * Queues @plain, compressed as the recipient agreed if that is worth it.
+ *
+ * Returns: whether it is queued
  */
-void
+gboolean
 choir_broadcaster_send_frame (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain)
 {
   g_autoptr (ChoirFrame) frame = choir_broadcaster_compress (self, outbox, plain);
 
-  choir_outbox_push (outbox, frame);
+  return choir_outbox_push (outbox, frame);
 }

@@ -68,8 +68,8 @@ choir_fanout_push (ChoirFanout *self, ChoirOutbox *outbox)
         return;
     }
 
-  choir_outbox_push (outbox, frame);
-  self->n_recipients++;
+  if (choir_outbox_push (outbox, frame))
+    self->n_recipients++;
 }
 
 guint choir_broadcaster_send_to_channel (ChoirBroadcaster *self,
@@ -80,6 +80,7 @@ gboolean
 choir_broadcaster_send (ChoirBroadcaster *self, ChoirOutbox *outbox, const ChoirMessage *message);
 ChoirFrame *
 choir_broadcaster_compress (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain);
-void choir_broadcaster_send_frame (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain);
+gboolean
+choir_broadcaster_send_frame (ChoirBroadcaster *self, ChoirOutbox *outbox, ChoirFrame *plain);
 
 G_END_DECLS

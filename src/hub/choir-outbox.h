@@ -143,21 +143,23 @@ choir_outbox_fits (const ChoirOutbox *self, gsize len)
  * @frame: (transfer none): what to send; a reference is taken
  *
  * Queues @frame, wakes the owner if need be. Refuses silently once closed.
+ *
+ * Returns: whether it is queued
  */
-static inline void
+static inline gboolean
 choir_outbox_push (ChoirOutbox *self, ChoirFrame *frame)
 {
   if (G_UNLIKELY (self->flags & CHOIR_OUTBOX_CLOSED))
     {
       self->flags |= CHOIR_OUTBOX_REFUSED;
-      return;
+      return FALSE;
     }
 
   if (G_UNLIKELY (self->n_bytes + frame->len > self->limits->max_bytes) &&
       !choir_outbox_fits (self, frame->len))
     {
       choir_outbox_overflow (self);
-      return;
+      return FALSE;
     }
 
   if (self->n_frames == 0 && self->queue == NULL)
@@ -175,6 +177,8 @@ choir_outbox_push (ChoirOutbox *self, ChoirFrame *frame)
       self->flags |= CHOIR_OUTBOX_WOKEN;
       self->funcs->wake (self);
     }
+
+  return TRUE;
 }
 
 G_END_DECLS

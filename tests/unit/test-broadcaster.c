@@ -126,6 +126,16 @@ test_own_window (void)
       g_assert_cmpuint (fanout.n_recipients, ==, 1);
       choir_fanout_end (&fanout);
     }
+  /* one that takes nothing more is none that got it */
+  client.outbox.flags |= CHOIR_OUTBOX_CLOSED;
+  {
+    ChoirFanout fanout;
+
+    choir_fanout_begin (&fanout, broadcaster, &message);
+    choir_fanout_push (&fanout, &client.outbox);
+    g_assert_cmpuint (fanout.n_recipients, ==, 0);
+    choir_fanout_end (&fanout);
+  }
   first = choir_outbox_get_frame (&client.outbox, 0)->len;
   second = choir_outbox_get_frame (&client.outbox, 1)->len;
   g_assert_cmpuint (second, <, first / 4);

@@ -52,6 +52,29 @@ expect_invalid (Fixture *self, const char *target, const char *body)
   expect_problem (&answer, 400, "VALIDATION_ERROR");
 }
 
+/* One that was cut off hears no more, though its closing handshake takes a while */
+static void
+test_closing (Fixture *self, gconstpointer data)
+{
+  FakeLink *ann = join (self, CHOIR_DIALECT_CHOIR, "ann");
+  FakeLink *ann_too = join (self, CHOIR_DIALECT_CHOIR, "ann");
+  g_autofree char *target =
+    g_strdup_printf ("/api/v1/connections/%s/send",
+                     choir_session_get_connection_id (fake_link_get_session (ann_too)));
+  static const char tick[] = "{\"type\":\"tick\"}";
+
+  subscribe (ann_too, "\"channels\":[\"news:1\"]");
+  expect_sent (self, "/api/v1/channels/news:1/publish", tick, "1");
+  choir_link_close (CHOIR_LINK (ann_too), CHOIR_CLOSE_NORMAL, "bye");
+  expect_sent (self, "/api/v1/channels/news:1/publish", tick, "0");
+  expect_sent (self, "/api/v1/users/ann/send", tick, "1");
+  expect_sent (self, BROADCAST, tick, "1");
+  expect_sent (self, BROADCAST, "{\"type\":\"tick\",\"filter\":{\"users\":[\"ann\"]}}", "1");
+  expect_sent (self, target, tick, "0");
+  end (ann);
+  end (ann_too);
+}
+
 static void
 test_broadcast (Fixture *self, gconstpointer data)
 {
@@ -461,6 +484,7 @@ main (int argc, char **argv)
   ADD ("broadcast", NULL, test_broadcast);
   ADD ("wrong-broadcasts", NULL, test_wrong_broadcasts);
   ADD ("send", NULL, test_send);
+  ADD ("closing", NULL, test_closing);
   ADD ("once", "[protocol]\nheartbeat-interval=1h\nidle-timeout=2h\n", test_once);
   ADD ("once-failed", "[namespace event]\npersist=yes\n", test_once_failed);
   ADD ("once-at-once", "[namespace event]\npersist=yes\n", test_once_at_once);
