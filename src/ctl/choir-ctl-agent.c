@@ -19,6 +19,11 @@
 /* Registering takes milliseconds; a polkit that hangs must not stop us */
 #define READY_MS 5000
 
+/* By which people and programs end us */
+static const int endings[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+/* For the handler: the one agent there is */
+static volatile sig_atomic_t running;
+
 /**
  * choir_ctl_agent_is_wanted:
  *
@@ -34,6 +39,55 @@ static void
 die_with_parent (gpointer user_data)
 {
   prctl (PR_SET_PDEATHSIG, SIGTERM);
+}
+
+/* Nothing but what a signal's handler may call (signal-safety(7)) */
+static void
+end_agent (pid_t pid)
+{
+  kill (pid, SIGTERM);
+  kill (pid, SIGCONT);
+  while (waitpid (pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+}
+
+/* While the agent puts the terminal in order nobody else may read it: it would be too late for that
+ * once we are gone, and the shell is back */
+static void
+ending_cb (int number)
+{
+  end_agent (running);
+  /* held back until this returns, and then nothing keeps it from ending us */
+  raise (number);
+}
+
+static void
+catch_endings (void)
+{
+  struct sigaction action = { .sa_handler = ending_cb, .sa_flags = (int) SA_RESETHAND };
+
+  sigfillset (&action.sa_mask);
+  for (guint i = 0; i < G_N_ELEMENTS (endings); i++)
+    {
+      struct sigaction before;
+
+      /* as nohup(1) has left it */
+      if (sigaction (endings[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+        sigaction (endings[i], &action, NULL);
+    }
+}
+
+/* What others have put in our handler's place is theirs */
+static void
+release_endings (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (endings); i++)
+    {
+      struct sigaction now;
+
+      if (sigaction (endings[i], NULL, &now) == 0 && now.sa_handler == ending_cb)
+        signal (endings[i], SIG_DFL);
+    }
 }
 
 /* The agent closes its end once it is registered, the system when it dies */
@@ -75,6 +129,8 @@ choir_ctl_agent_start (ChoirCtlAgent *self)
                                         &self->pid, NULL, NULL, NULL, NULL))
     {
       close (pipes[1]);
+      running = self->pid;
+      catch_endings ();
       wait_until_ready (pipes[0]);
     }
   else
@@ -98,10 +154,8 @@ choir_ctl_agent_stop (ChoirCtlAgent *self)
   if (self->pid == 0)
     return;
 
-  kill (self->pid, SIGTERM);
-  kill (self->pid, SIGCONT);
-  while (waitpid (self->pid, NULL, 0) < 0 && errno == EINTR)
-    ;
+  release_endings ();
+  end_agent (self->pid);
   g_spawn_close_pid (self->pid);
   self->pid = 0;
 }
