@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from choir_test import DEADLINE, connect  # noqa: E402
 from choir_test.bus import BusError  # noqa: E402
-from choir_test.polkit import AUTHORITY, STRANGER, SystemBus, as_user, make_service  # noqa: E402
+from choir_test.polkit import STRANGER, MockPolkit, SystemBus, as_user, make_service  # noqa: E402
 
 pytest.importorskip('dbusmock')
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason='becomes other users')
@@ -21,44 +21,6 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason='becomes other users')
 ACCESS_DENIED = 'org.freedesktop.DBus.Error.AccessDenied'
 INTERACTION_REQUIRED = 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired'
 KICK_USER = 'org.choir.Choir1.Manager.KickUser'
-MOCK = 'org.freedesktop.DBus.Mock'
-PATH = '/org/freedesktop/PolicyKit1/Authority'
-
-
-class Polkit:
-    """The mock; by its template it refuses what it is not told to allow."""
-
-    def __init__(self, bus):
-        self.bus = bus
-        self.process = subprocess.Popen(
-            ['/usr/bin/python3', '-m', 'dbusmock', '--system', '--template', 'polkitd'],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=bus.env)
-        bus.wait_name(AUTHORITY)
-        self.control('AddMethod', '"org.freedesktop.PolicyKit1.Authority"', '"CancelCheckAuthorization"', '"s"', '""',
-                     '""')
-
-    def control(self, method, *arguments):
-        return self.bus.call(f'{MOCK}.{method}', *arguments, path=PATH, dest=AUTHORITY)
-
-    def answer(self, authorized, challenge=False, details='{}'):
-        """From now on, whatever is asked."""
-        self.control('AddMethod', '"org.freedesktop.PolicyKit1.Authority"', '"CheckAuthorization"',
-                     '"(sa{sv})sa{ss}us"', '"(bba{ss})"',
-                     f'"ret = (dbus.Boolean({authorized}), dbus.Boolean({challenge}), '
-                     f'dbus.Dictionary({details}, signature=\'ss\'))"')
-
-    def wait_line(self, words):
-        """What the mock says when it is called."""
-        for line in self.process.stdout:
-            if words in line.decode():
-                return line.decode()
-        raise AssertionError(f'the mock ended without {words}')
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(DEADLINE)
-        self.process.stdout.close()
 
 
 @pytest.fixture
@@ -69,9 +31,8 @@ def bus():
 
 @pytest.fixture
 def polkit(bus):
-    mock = Polkit(bus)
-    yield mock
-    mock.stop()
+    with MockPolkit(bus) as mock:
+        yield mock
 
 
 @pytest.fixture

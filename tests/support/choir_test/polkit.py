@@ -15,6 +15,7 @@ from .timing import DEADLINE
 DATA = Path(__file__).resolve().parents[3] / 'data'
 POLKITD = '/usr/lib/polkit-1/polkitd'
 AUTHORITY = 'org.freedesktop.PolicyKit1'
+AUTHORITY_PATH = '/org/freedesktop/PolicyKit1/Authority'
 NAME = 'org.choir.Choir1'
 
 # polkitd 122 may miss that a rule has run; it answers when the 15 s are over that a rule is given
@@ -137,6 +138,48 @@ class SystemBus:
                 process.wait(DEADLINE)
         self.process.stdout.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class MockPolkit:
+    """python3-dbusmock in polkit's place; by its template it refuses what it is not told to allow."""
+
+    def __init__(self, bus):
+        self.bus = bus
+        self.process = subprocess.Popen(
+            ['/usr/bin/python3', '-m', 'dbusmock', '--system', '--template', 'polkitd'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=bus.env)
+        bus.wait_name(AUTHORITY)
+        self.control('AddMethod', '"org.freedesktop.PolicyKit1.Authority"', '"CancelCheckAuthorization"', '"s"', '""',
+                     '""')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def control(self, method, *arguments):
+        return self.bus.call(f'org.freedesktop.DBus.Mock.{method}', *arguments, path=AUTHORITY_PATH, dest=AUTHORITY)
+
+    def answer(self, authorized, challenge=False, details='{}'):
+        """From now on, whatever is asked."""
+        self.control('AddMethod', '"org.freedesktop.PolicyKit1.Authority"', '"CheckAuthorization"',
+                     '"(sa{sv})sa{ss}us"', '"(bba{ss})"',
+                     f'"ret = (dbus.Boolean({authorized}), dbus.Boolean({challenge}), '
+                     f'dbus.Dictionary({details}, signature=\'ss\'))"')
+
+    def wait_line(self, words):
+        """What the mock says when it is called."""
+        for line in self.process.stdout:
+            if words in line.decode():
+                return line.decode()
+        raise AssertionError(f'the mock ended without {words}')
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE)
+        self.process.stdout.close()
 
 
 def make_service(bus, settings=None, **kwargs):
