@@ -149,8 +149,8 @@ def test_token_is_never_shown(ctl, daemon, url):
 
 
 def test_what_is_sent(ctl):
-    with Server(opens(wait_end)) as server:
-        ctl.run('check', server.url + '?a=b', '--token', 't', '--origin', 'https://here.example', '--timeout', '200ms')
+    with Server(says('')) as server:
+        ctl.run('check', server.url + '?a=b', '--token', 't', '--origin', 'https://here.example')
     head = server.heads[0].split('\r\n')
     assert head[0] == 'GET /ws?a=b HTTP/1.1'
     assert 'Authorization: Bearer t' in head
@@ -329,11 +329,15 @@ BAD = {
 }
 
 
+# Those that keep it waiting. Where something comes before that, there must be time for it.
+WAITS = {'silent': '500ms', 'half-a-head': '500ms', 'body-that-never-comes': '2s', 'no-pong': '2s'}
+
+
 @pytest.mark.parametrize('what', BAD)
 def test_done_wrong(ctl, what):
     answer, status, sentence = BAD[what]
     with Server(answer) as server:
-        ctl.fails(status, 'check', server.url, '--timeout', '500ms', contains=sentence)
+        ctl.fails(status, 'check', server.url, *(['--timeout', WAITS[what]] if what in WAITS else []), contains=sentence)
 
 
 def test_refusal_that_is_a_trap(ctl):

@@ -66,6 +66,11 @@ class Running:
             raise AssertionError(f'ended with {self.process.wait(DEADLINE)}: {self.process.stderr.read()}')
         return text.rstrip('\n')
 
+    def line_with(self, text):
+        while text not in (line := self.line()):
+            pass
+        return line
+
     def json(self):
         return json.loads(self.line())
 
@@ -493,11 +498,9 @@ def test_watch_says_when(ctl, daemon):
         wait_watched(watch, lambda: join(daemon, 'alice').close())
         ctl('block', 'bob', '--until', '2099-12-31')
         ctl('block', 'carol')
-        _, out, _ = watch.end(signal.SIGTERM)
-    blocked = [line for line in out.splitlines() if ' UserBlocked ' in line]
-    assert len(blocked) == 2
-    assert ' until=2099-12-3' in blocked[0] and blocked[0].endswith(':00.000Z user=bob')
-    assert blocked[1].endswith(' until=never user=carol')
+        bob, carol = (watch.line_with(' UserBlocked ') for _ in range(2))
+    assert ' until=2099-12-3' in bob and bob.endswith(':00.000Z user=bob')
+    assert carol.endswith(' until=never user=carol')
 
 
 def test_watch_of_one_kind(ctl, daemon):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from choir_test import DIALECTS, RawWs, http_get
+from choir_test import DEADLINE, DIALECTS, RawWs, http_get
 from library_client import join
 
 # Every limit that is not this file's subject is out of the way
@@ -248,7 +248,8 @@ def test_a_slow_reader_is_sent_away_and_delays_nobody(start):
         fast.seen.clear()
         writer.seen.clear()
     assert n < 1000, 'the queue of the slow reader never filled'
-    assert worst < 1, f'the fast reader waited {worst:.3f} s'
+    # a machine that is busy with other things makes it wait as well, but not for so long
+    assert worst < DEADLINE / 3, f'the fast reader waited {worst:.3f} s'
     offsets = []
     while True:
         frame = slow.recv_frame()

@@ -348,7 +348,7 @@ def test_eviction(start, user):
 
 
 def test_expiry(daemon, user):
-    stream = EventStream(daemon, sse_target(daemon.mint(user, ttl=2)))
+    stream = EventStream(daemon, sse_target(daemon.mint(user, ttl=3)))
     assert stream.wait_close(scaled(60))['code'] == 4003
 
 

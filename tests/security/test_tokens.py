@@ -384,7 +384,7 @@ def test_token_of_the_command_line(start):
 
 def test_expiry_while_connected(start):
     daemon = start({'auth.leeway': '0s'})
-    with connect(daemon, token=daemon.mint(ttl=2)) as client:
+    with connect(daemon, token=daemon.mint(ttl=3)) as client:
         assert client.ws.recv_close(skip_data=True).code == 4003
 
 

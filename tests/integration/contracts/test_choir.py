@@ -122,7 +122,7 @@ def test_refresh_with_a_bad_token_costs_nothing(daemon, user):
 
 def test_expiry(start):
     daemon = start({'auth.leeway': '0s'})
-    token = daemon.mint(ttl=2)
+    token = daemon.mint(ttl=3)
     client = join(daemon, token=token)
     expiring = CHOIR.envelope(client.recv())
     assert expiring['type'] == 'auth.expiring'

@@ -85,7 +85,7 @@ def test_users_must_exist_and_be_active(start):
 
 def test_expiry_on_a_live_connection(start):
     daemon = start({'auth.leeway': '0s'})
-    client = enter(daemon, 'ann', exp=int(time.time()) + 2)
+    client = enter(daemon, 'ann', exp=int(time.time()) + 3)
     assert client.ws.recv_close(skip_data=True) == (1008, 'Token expired')
 
 

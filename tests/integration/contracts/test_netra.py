@@ -99,7 +99,7 @@ def test_a_client_that_was_refused_was_no_connection(daemon, user):
 
 def test_token_that_expires_later(start):
     daemon = start({'auth.leeway': '0s'})
-    client = join(daemon, 'netra', daemon.mint(ttl=2))
+    client = join(daemon, 'netra', daemon.mint(ttl=3))
     status = client.wait_type('status')
     assert status['data']['status'] == 'auth_expiring', status
     assert client.ws.recv_close() == (4003, 'Token expired')
@@ -107,7 +107,7 @@ def test_token_that_expires_later(start):
 
 def test_refresh(start):
     daemon = start({'auth.leeway': '0s'})
-    client, other = join(daemon, 'netra', daemon.mint(ttl=2)), join(daemon, 'netra', daemon.mint('bob', ttl=2))
+    client, other = join(daemon, 'netra', daemon.mint(ttl=3)), join(daemon, 'netra', daemon.mint('bob', ttl=3))
     assert client.wait_type('status')['data']['status'] == 'auth_expiring'
     client.send({'type': 'auth', 'id': 'r1', 'data': {'token': daemon.mint(ttl=600)}})
     answer = client.wait_type('status')

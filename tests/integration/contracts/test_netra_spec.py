@@ -96,14 +96,14 @@ def test_token_as_subprotocol(daemon, user):
 
 def test_expiry_on_a_live_connection(start):
     daemon = start({'auth.leeway': '0s'})
-    client = join(daemon, 'netra-spec', daemon.mint(ttl=2))
+    client = join(daemon, 'netra-spec', daemon.mint(ttl=3))
     assert client.wait_type('auth.expiring')['payload']['expires_at']
     assert client.ws.recv_close() == (4003, 'Token expired')
 
 
 def test_refresh(start):
     daemon = start({'auth.leeway': '0s'})
-    client, other = join(daemon, 'netra-spec', daemon.mint(ttl=2)), join(daemon, 'netra-spec', daemon.mint('bob', ttl=2))
+    client, other = join(daemon, 'netra-spec', daemon.mint(ttl=3)), join(daemon, 'netra-spec', daemon.mint('bob', ttl=3))
     client.wait_type('auth.expiring')
     client.send({'type': 'auth', 'correlation_id': 'r', 'payload': {'token': daemon.mint(ttl=600)}})
     assert client.wait_type('auth.ok')['correlation_id'] == 'r'

@@ -370,7 +370,7 @@ def test_message_size(daemon, user):
 
 def test_expiry_on_a_live_connection(start):
     daemon = start({'auth.leeway': '0s'})
-    client = join(daemon, 'reviewpoint', daemon.mint(ttl=2))
+    client = join(daemon, 'reviewpoint', daemon.mint(ttl=3))
     assert client.ws.recv_close(skip_data=True) == (4003, 'Token expired')
 
 

@@ -411,8 +411,8 @@ def test_status_when_opened_with_a_token(daemon, user):
 
 def test_refresh_and_expiry(start):
     daemon = start({'auth.leeway': '0s'})
-    client = enter(daemon, 'ann', ttl=2)
-    other = enter(daemon, 'bob', ttl=2)
+    client = enter(daemon, 'ann', ttl=3)
+    other = enter(daemon, 'bob', ttl=3)
     client.wait_type('auth.expiring')
     client.send({'type': 'auth', 'payload': {'token': daemon.mint('ann')}})
     client.wait_for(lambda message: message.get('success') is True)
