@@ -151,6 +151,12 @@ take_over (ChoirBlocklist *self, ChoirBanKind kind, GHashTable *found)
   GHashTableIter iter;
   gpointer value;
 
+  /* what is over must not keep alive what it has replaced */
+  g_hash_table_iter_init (&iter, found);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (choir_blocklist_is_over (self, kind, value))
+      g_hash_table_iter_remove (&iter);
+
   for (char **name = known; *name != NULL; name++)
     if (!g_hash_table_contains (found, *name))
       g_ptr_array_add (gone, g_strdup (*name));
@@ -164,8 +170,7 @@ take_over (ChoirBlocklist *self, ChoirBanKind kind, GHashTable *found)
       const ChoirBan *old = g_hash_table_lookup (self->bans[kind], ban->name);
 
       g_hash_table_iter_steal (&iter);
-      if (choir_blocklist_is_over (self, kind, ban) ||
-          (old != NULL && old->since_us == ban->since_us && old->until_us == ban->until_us))
+      if (old != NULL && old->since_us == ban->since_us && old->until_us == ban->until_us)
         g_free (ban);
       else
         choir_blocklist_put (self, kind, ban);

@@ -466,6 +466,28 @@ test_conflict (Fixture *self, gconstpointer data)
   tear_down (&other, NULL);
 }
 
+/* Another node has shortened a ban, which is over by now: the longer one is in memory only */
+static void
+test_shortened (Fixture *self, gconstpointer data)
+{
+  g_autoptr (ChoirStore) store = choir_store_memory_new (1024 * 1024);
+  Fixture other = { 0 };
+
+  g_assert_true (load (self, store, NULL));
+  ban_name (self, CHOIR_BAN_USER, "alice", NOW_US + 100 * SECOND);
+  set_up (&other, NULL);
+  g_assert_true (load (&other, store, NULL));
+  ban_name (&other, CHOIR_BAN_USER, "alice", NOW_US + 10 * SECOND);
+  tear_down (&other, NULL);
+
+  choir_clock_freeze (0, NOW_US + 20 * SECOND);
+  g_assert_true (has (self, CHOIR_BAN_USER, "alice"));
+  g_string_truncate (self->told, 0);
+  ban_name (self, CHOIR_BAN_USER, "bob", 0);
+  assert_told (self, "lifted 0 alice; close bob; banned 0 bob so; ");
+  g_assert_false (has (self, CHOIR_BAN_USER, "alice"));
+}
+
 /* Somebody has emptied the store: what is said then begins anew, instead of never being stored */
 static void
 test_emptied (Fixture *self, gconstpointer data)
@@ -637,6 +659,7 @@ main (int argc, char **argv)
   ADD ("unstored", test_unstored);
   ADD ("loading", test_loading);
   ADD ("conflict", test_conflict);
+  ADD ("shortened", test_shortened);
   ADD ("emptied", test_emptied);
   ADD ("snapshot", test_snapshot);
   ADD ("full", test_full);
