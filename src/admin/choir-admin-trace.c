@@ -248,7 +248,8 @@ received (ChoirSession *session, const ChoirEnvelope *message, gpointer user_dat
 
   line = begin_line ("in", choir_clock_wall_us (), message->type, message->payload.len);
   add_session (line, session);
-  if (channel.len > 0)
+  /* anything else that stands there is part of a body */
+  if (choir_name_is_channel (channel.data, channel.len))
     {
       choir_payload_add_key (line, "channel");
       g_string_append_c (line, '"');

@@ -65,6 +65,17 @@ def test_without_bodies_nothing_is_told_of_them(daemon, admin):
     assert not any('payload' in line for line in trace.lines)
 
 
+@pytest.mark.parametrize('words', ['so this was said', 'x' * 256, 'zwölf'])
+def test_what_is_no_channel_is_no_channel(daemon, admin, words):
+    """What stands in the place of a channel's name is otherwise part of a body."""
+    with join(daemon, 'alice') as alice, Trace(admin) as trace, Trace(admin, bodies=True) as bodies:
+        alice.ws.traffic.allow_garbage()
+        alice.send({'type': 'publish', 'payload': {'channel': words, 'type': 'note', 'payload': {}}})
+        said = bodies.wait_type('publish')
+        assert said['payload']['channel'] == words
+        assert 'channel' not in trace.wait_type('publish') and 'channel' not in said
+
+
 def test_tokens_are_never_told(daemon, admin):
     token = daemon.mint('alice')
     with Trace(admin, bodies=True) as trace:
