@@ -29,7 +29,7 @@ kick (ChoirAdminCall *call, const char *connection, const char *reason)
     }
 
   session = choir_hub_find_session (call->hub, connection);
-  if (session == NULL)
+  if (session == NULL || choir_session_is_closing (session))
     {
       choir_admin_call_fail_literal (call, CHOIR_ERROR_NOT_FOUND, "There is no such connection");
       return;

@@ -154,6 +154,16 @@ def test_kick(bus, daemon):
     daemon.wait_log('Connection kicked')
 
 
+def test_kick_of_one_who_is_leaving(bus, daemon):
+    with join(daemon, 'alice') as alice:
+        connection = alice.seen[0]['payload']['connection_id']
+        bus.call('Kick', 'ss', connection, 'once')
+        assert alice.ws.recv_close() == (4002, 'once')
+        with pytest.raises(BusError) as caught:
+            bus.gdbus('Kick', connection, 'twice')
+        assert caught.value.name == NOT_FOUND
+
+
 def test_kick_without_a_reason(bus, daemon):
     with join(daemon, 'alice') as alice:
         bus.call('Kick', 'ss', alice.seen[0]['payload']['connection_id'], '')
