@@ -6,7 +6,7 @@
 
 # shellcheck disable=SC2034 # used by whoever sources this
 PACKAGES_BUILD='gcc libc6-dev meson ninja-build pkg-config gettext libglib2.0-dev libglib2.0-dev-bin
-  libsoup-3.0-dev libjson-glib-dev libjwt-dev libjansson-dev libsqlite3-dev zlib1g-dev libcbor-dev libpolkit-gobject-1-dev'
+  libsoup-3.0-dev libjson-glib-dev libjwt-dev libjansson-dev libsqlite3-dev zlib1g-dev libcbor-dev'
 PACKAGES_RUN='dbus-daemon polkitd systemd python3 python3-websockets'
 PACKAGES_TEST='clang llvm libclang-rt-14-dev libjansson-dev python3-jwt python3-cryptography python3-autobahn python3-pytest
   python3-cbor2 python3-jsonschema python3-yaml openssl curl nginx valgrind glib-networking ca-certificates

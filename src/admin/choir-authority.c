@@ -6,14 +6,11 @@
 
 #include "choir-authority.h"
 
+#include "choir-asker.h"
 #include "choir-clock.h"
 #include "choir-log.h"
 #include "choir-names.h"
 #include "choir-rate-limit.h"
-
-#ifdef HAVE_POLKIT
-#include "choir-asker.h"
-#endif
 
 #include <unistd.h>
 
@@ -34,9 +31,7 @@ struct _ChoirAuthority
   ChoirRateMeter refusals;
   guint n_unlogged; /* refusals since the last one that was */
 
-#ifdef HAVE_POLKIT
   ChoirAsker *asker; /* (owned) */
-#endif
 };
 
 G_DEFINE_FINAL_TYPE (ChoirAuthority, choir_authority, G_TYPE_OBJECT)
@@ -188,7 +183,6 @@ allow (GTask *task)
   g_task_return_int (task, check->uid);
 }
 
-#ifdef HAVE_POLKIT
 static void
 asked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
@@ -200,7 +194,6 @@ asked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   else
     refuse (task, g_steal_pointer (&error));
 }
-#endif
 
 static void
 judge (ChoirAuthority *self, GTask *task)
@@ -219,13 +212,9 @@ judge (ChoirAuthority *self, GTask *task)
       return;
     }
 
-#ifdef HAVE_POLKIT
   choir_asker_ask_async (self->asker, check->invocation, check->uid, action_ids[check->action],
                          check->target, g_task_get_cancellable (task), asked_cb,
                          g_object_ref (task));
-#else
-  deny (task, "Only root may do this");
-#endif
 }
 
 static void
@@ -349,9 +338,7 @@ choir_authority_finalize (GObject *object)
 {
   ChoirAuthority *self = CHOIR_AUTHORITY (object);
 
-#ifdef HAVE_POLKIT
   g_clear_object (&self->asker);
-#endif
   g_hash_table_unref (self->callers);
   choir_rate_meter_clear (&self->refusals);
   choir_rate_rule_unref (self->refusal_rule);
@@ -370,9 +357,7 @@ choir_authority_init (ChoirAuthority *self)
 {
   self->callers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->refusal_rule = choir_rate_rule_parse (REFUSALS_LOGGED, NULL);
-#ifdef HAVE_POLKIT
   self->asker = choir_asker_new ();
-#endif
 }
 
 /**

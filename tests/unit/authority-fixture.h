@@ -6,14 +6,11 @@
 
 #pragma once
 
+#include "choir-asker.h"
 #include "choir-authority.h"
 #include "choir-log.h"
 #include "fake-polkit.h"
 #include "private-bus.h"
-
-#ifdef HAVE_POLKIT
-#include "choir-asker.h"
-#endif
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -37,13 +34,11 @@ typedef struct
   ChoirAuthority *authority; /* (owned) */
   GCancellable *cancellable; /* (owned) */
   guint object_id;
-  guint n_taken;    /* calls that reached the object */
-  guint n_finished; /* those whose check has ended */
-  guint32 uid;      /* who the last one that was allowed came from */
-  int log[2];       /* both ends of a pipe */
-#ifdef HAVE_POLKIT
+  guint n_taken;     /* calls that reached the object */
+  guint n_finished;  /* those whose check has ended */
+  guint32 uid;       /* who the last one that was allowed came from */
+  int log[2];        /* both ends of a pipe */
   ChoirAsker *asker; /* (owned) (nullable): asked in place of the authority */
-#endif
 } Fixture;
 
 static const char introspection[] = "<node><interface name='org.choir.Test'><method name='Do'>"
@@ -72,11 +67,9 @@ checked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
   gboolean allowed;
 
-#ifdef HAVE_POLKIT
   if (CHOIR_IS_ASKER (object))
     allowed = choir_asker_ask_finish (CHOIR_ASKER (object), result, &error);
   else
-#endif
     allowed =
       choir_authority_check_finish (CHOIR_AUTHORITY (object), result, &taken->fixture->uid, &error);
 
@@ -102,14 +95,12 @@ method_cb (GDBusConnection *connection,
   f->n_taken++;
   g_variant_get (parameters, "(&s)", &target);
 
-#ifdef HAVE_POLKIT
   if (f->asker != NULL)
     {
       choir_asker_ask_async (f->asker, invocation, STRANGER, "org.choir.Choir1.message", target,
                              f->cancellable, checked_cb, taken);
       return;
     }
-#endif
 
   choir_authority_check_async (f->authority, invocation, CHOIR_ADMIN_MANAGE_USERS,
                                *target != '\0' ? target : NULL, f->cancellable, checked_cb, taken);
@@ -148,9 +139,7 @@ fixture_teardown (Fixture *f, gconstpointer bus)
   close (f->log[0]);
   close (f->log[1]);
 
-#ifdef HAVE_POLKIT
   g_clear_object (&f->asker);
-#endif
   g_dbus_connection_unregister_object (f->service, f->object_id);
   g_clear_object (&f->authority);
   g_clear_object (&f->cancellable);

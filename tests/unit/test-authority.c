@@ -111,8 +111,6 @@ test_caller_limit (Fixture *f, gconstpointer data)
   check (f, f->root, G_DBUS_CALL_FLAGS_NONE, NULL);
 }
 
-#ifdef HAVE_POLKIT
-
 static void
 test_answers (Fixture *f, gconstpointer data)
 {
@@ -386,19 +384,6 @@ test_timeouts (Fixture *f, gconstpointer data)
   call_end (&slow, ACCESS_DENIED);
 }
 
-#else
-
-static void
-test_root_only (Fixture *f, gconstpointer data)
-{
-  fake_polkit_own_name (f->polkit);
-  f->polkit->authorized = TRUE;
-  check (f, f->stranger, INTERACTIVE, ACCESS_DENIED);
-  g_assert_cmpuint (f->polkit->n_asked, ==, 0);
-}
-
-#endif /* HAVE_POLKIT */
-
 #define add(path, bus, test)                                                                       \
   g_test_add (path, Fixture, GINT_TO_POINTER (bus), fixture_setup, test, fixture_teardown)
 
@@ -412,7 +397,6 @@ main (int argc, char **argv)
   add ("/authority/root", CHOIR_BUS_SYSTEM, test_root);
   add ("/authority/log-limit", CHOIR_BUS_SYSTEM, test_log_limit);
   add ("/authority/caller-limit", CHOIR_BUS_SYSTEM, test_caller_limit);
-#ifdef HAVE_POLKIT
   add ("/authority/polkit/answers", CHOIR_BUS_SYSTEM, test_answers);
   add ("/authority/polkit/target", CHOIR_BUS_SYSTEM, test_target);
   add ("/authority/polkit/missing", CHOIR_BUS_SYSTEM, test_missing);
@@ -424,9 +408,6 @@ main (int argc, char **argv)
   add ("/authority/polkit/cancelled-early", CHOIR_BUS_SYSTEM, test_cancelled_early);
   add ("/authority/polkit/user-limit", CHOIR_BUS_SYSTEM, test_user_limit);
   add ("/authority/polkit/timeouts", CHOIR_BUS_SYSTEM, test_timeouts);
-#else
-  add ("/authority/root-only", CHOIR_BUS_SYSTEM, test_root_only);
-#endif
 
   return g_test_run ();
 }
