@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "choir-admin-bus.h"
 #include "choir-admin-call.h"
 #include "choir-admin-growth.h"
 #include "choir-admin-sampler.h"
@@ -36,8 +37,8 @@ struct _ChoirAdmin
   gint64 since_us;                      /* the same moment, monotonic */
   guint manager_id;                     /* its registration; 0: not exported */
   ChoirAdminTree tree;                  /* what is below it */
-  guint owner_id;                       /* 0: not started */
-  ChoirBusChoice bus;                   /* where that is */
+  ChoirAdminBus *bus;                   /* (owned) (nullable): from start to stop */
+  ChoirBusChoice choice;                /* where that is */
   gboolean draining;                    /* that was asked for on the bus */
 };
 

@@ -388,7 +388,7 @@ choir_admin_watch_free (ChoirAdminWatch *self)
  * choir_admin_watch_clear:
  * @self: a watch
  *
- * Nobody watches any more. What has been sent is on its way when this returns.
+ * Nobody watches any more.
  */
 void
 choir_admin_watch_clear (ChoirAdminWatch *self)

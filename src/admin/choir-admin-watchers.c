@@ -104,15 +104,10 @@ settle (ChoirAdminWatchers *self)
 /**
  * choir_admin_watchers_clear:
  * @self: watchers: from now on nobody
- *
- * What has been sent is on its way when this returns.
  */
 void
 choir_admin_watchers_clear (ChoirAdminWatchers *self)
 {
-  if (self->connection != NULL && !g_dbus_connection_is_closed (self->connection))
-    g_dbus_connection_flush_sync (self->connection, NULL, NULL);
-
   g_hash_table_remove_all (self->items);
   settle (self);
 }

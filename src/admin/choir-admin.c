@@ -7,8 +7,6 @@
 #include "choir-admin-error.h"
 #include "choir-admin-private.h"
 #include "choir-clock.h"
-#include "choir-log.h"
-#include "choir-names.h"
 
 /**
  * choir_admin_new:
@@ -82,36 +80,50 @@ choir_admin_free (ChoirAdmin *self)
   choir_admin_unref (self);
 }
 
+/* Whatever belongs to the connection: who is asked about, who watches and traces, the objects */
 static void
-bus_acquired_cb (GDBusConnection *connection, const char *name, gpointer user_data)
+leave (gpointer user_data)
 {
   ChoirAdmin *self = user_data;
-  g_autoptr (GError) error = NULL;
 
-  /* GIO would end the process with its bus */
-  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  choir_admin_watch_clear (self->watch);
+  choir_admin_traces_clear (self->traces);
 
-  if (!choir_admin_export (self, connection, self->bus, &error))
-    choir_log (CHOIR_LOG_LEVEL_WARNING, "Could not export the administration object on the bus",
-               CHOIR_LOG_ERROR, error->message, NULL);
+  g_cancellable_cancel (self->cancellable);
+  g_object_unref (self->cancellable);
+  self->cancellable = g_cancellable_new ();
+
+  g_dbus_connection_unregister_object (self->connection, self->manager_id);
+  choir_admin_tree_unexport (&self->tree);
+  g_clear_object (&self->authority);
+  g_clear_object (&self->connection);
 }
 
-static void
-name_acquired_cb (GDBusConnection *connection, const char *name, gpointer user_data)
+static gboolean
+join (GDBusConnection *connection, gpointer user_data, GError **error)
 {
-  choir_log (CHOIR_LOG_LEVEL_INFO, "Name acquired on the bus", CHOIR_LOG_BUS_NAME, name, NULL);
+  ChoirAdmin *self = user_data;
+
+  self->manager_id = choir_admin_manager_export (self, connection, error);
+  if (self->manager_id == 0)
+    return FALSE;
+
+  if (!choir_admin_tree_export (&self->tree, self, connection, error))
+    {
+      g_dbus_connection_unregister_object (connection, self->manager_id);
+      return FALSE;
+    }
+
+  self->connection = g_object_ref (connection);
+  self->authority = choir_authority_new (self->choice);
+  /* where there is no bus nobody asks */
+  if (self->sampler == NULL)
+    self->sampler = choir_admin_sampler_new (self->hub);
+
+  return TRUE;
 }
 
-static void
-name_lost_cb (GDBusConnection *connection, const char *name, gpointer user_data)
-{
-  const char *text = "The name on the bus is another's; the service goes on without it";
-
-  if (connection == NULL || g_dbus_connection_is_closed (connection))
-    text = "The bus is not there; the service goes on without administration";
-
-  choir_log (CHOIR_LOG_LEVEL_WARNING, text, CHOIR_LOG_BUS_NAME, name, NULL);
-}
+static const ChoirAdminBusFuncs bus_funcs = { join, leave };
 
 /**
  * choir_admin_start:
@@ -120,7 +132,7 @@ name_lost_cb (GDBusConnection *connection, const char *name, gpointer user_data)
  * @name: under which name
  *
  * Returns at once. What comes of it is logged; should the name be another's, it is taken over when
- * that one leaves.
+ * that one leaves, and a bus that is not there, or goes, is joined when it is.
  */
 void
 choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus, const char *name)
@@ -128,72 +140,21 @@ choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus, const char *name)
   if (bus == CHOIR_BUS_NONE)
     return;
 
-  g_return_if_fail (self->owner_id == 0);
+  g_return_if_fail (self->bus == NULL);
 
-  self->bus = bus;
-  self->owner_id = g_bus_own_name (bus == CHOIR_BUS_SYSTEM ? G_BUS_TYPE_SYSTEM : G_BUS_TYPE_SESSION,
-                                   name, G_BUS_NAME_OWNER_FLAGS_NONE, bus_acquired_cb,
-                                   name_acquired_cb, name_lost_cb, self, NULL);
+  self->choice = bus;
+  self->bus = choir_admin_bus_new (choir_hub_get_wheel (self->hub), bus, name, &bus_funcs, self);
 }
 
 /**
  * choir_admin_stop:
  * @self: an administration, started or not
  *
- * Gives the name back and leaves every connection; calls still being authorised are refused.
+ * Leaves the bus; calls still being authorised are not answered. What was sent is on its way when
+ * this returns; for a bus that hangs it waits a second at most.
  */
 void
 choir_admin_stop (ChoirAdmin *self)
 {
-  choir_admin_watch_clear (self->watch);
-  choir_admin_traces_clear (self->traces);
-  g_clear_handle_id (&self->owner_id, g_bus_unown_name);
-
-  g_cancellable_cancel (self->cancellable);
-  g_object_unref (self->cancellable);
-  self->cancellable = g_cancellable_new ();
-
-  if (self->manager_id != 0)
-    g_dbus_connection_unregister_object (self->connection, self->manager_id);
-  self->manager_id = 0;
-  choir_admin_tree_unexport (&self->tree);
-  g_clear_object (&self->authority);
-  g_clear_object (&self->connection);
-}
-
-/**
- * choir_admin_export:
- * @self: an administration that is not exported
- * @connection: (transfer none): a connection to a message bus
- * @bus: what kind of bus that is: who may do what depends on it
- * @error: return location: of #GIOErrorEnum when the path is taken
- *
- * Exports the objects at %CHOIR_ADMIN_OBJECT_PATH without owning a name.
- *
- * Returns: whether they are there now
- */
-gboolean
-choir_admin_export (ChoirAdmin *self,
-                    GDBusConnection *connection,
-                    ChoirBusChoice bus,
-                    GError **error)
-{
-  self->manager_id = choir_admin_manager_export (self, connection, error);
-  if (self->manager_id == 0)
-    return FALSE;
-
-  if (!choir_admin_tree_export (&self->tree, self, connection, error))
-    {
-      g_dbus_connection_unregister_object (connection, self->manager_id);
-      self->manager_id = 0;
-      return FALSE;
-    }
-
-  self->connection = g_object_ref (connection);
-  self->authority = choir_authority_new (bus);
-  /* where there is no bus nobody asks */
-  if (self->sampler == NULL)
-    self->sampler = choir_admin_sampler_new (self->hub);
-
-  return TRUE;
+  g_clear_pointer (&self->bus, choir_admin_bus_free);
 }

@@ -21,7 +21,7 @@ G_BEGIN_DECLS
  *
  * Owns the service's name on a bus and exports the objects behind it, for operators to watch and
  * steer the hub with. The service does not need it: without a bus, or when another owns the name,
- * that is logged and clients go on being served. Main context only.
+ * that is logged and clients go on being served, until there is a bus again. Main context only.
  */
 typedef struct _ChoirAdmin ChoirAdmin;
 
@@ -42,9 +42,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirAdmin, choir_admin_free)
 
 void choir_admin_start (ChoirAdmin *self, ChoirBusChoice bus, const char *name);
 void choir_admin_stop (ChoirAdmin *self);
-gboolean choir_admin_export (ChoirAdmin *self,
-                             GDBusConnection *connection,
-                             ChoirBusChoice bus,
-                             GError **error);
 
 G_END_DECLS

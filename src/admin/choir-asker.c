@@ -154,7 +154,9 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 
   if (!choir_polkit_check_finish (result, &answer, &error))
     {
-      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+      /* of a bus that is gone is told elsewhere */
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) &&
+          !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
         say_missing (self, error);
       refuse (task, "Only root may do this while polkit gives no answer");
       return;

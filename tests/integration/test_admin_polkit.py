@@ -157,6 +157,22 @@ def test_polkitd_goes_and_comes_back():
             assert bus.call(f'{MANAGER}.KickUser', 'alice', '', uid=MEMBER) == '(uint32 1,)'
 
 
+def test_bus_goes_and_comes_back():
+    """polkit is asked over the new connection then."""
+    with SystemBus() as bus, make_service(bus, expect_log=['bus is not there']) as daemon:
+        bus.start_polkitd()
+        bus.wait_name()
+        with connect(daemon, token=daemon.mint('alice')) as alice:
+            for _ in range(2):
+                assert bus.call(f'{MANAGER}.KickUser', 'bob', '', uid=MEMBER) == '(uint32 0,)'
+                bus.kill()
+                bus.start()
+                bus.start_polkitd()
+                bus.wait_name()
+                assert bus.call(f'{MANAGER}.KickUser', 'bob', '', uid=MEMBER) == '(uint32 0,)'
+            alice.check_alive()
+
+
 def test_busctl_is_refused_too(bus, service):
     done = bus.run(*as_user(STRANGER), 'busctl', f'--address={bus.address}', 'call', 'org.choir.Choir1',
                    '/org/choir/Choir1', MANAGER, 'KickUser', 'ss', 'alice', 'bye')

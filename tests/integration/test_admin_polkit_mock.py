@@ -141,3 +141,22 @@ def test_caller_leaves(bus, polkit, service):
         # so that no dialogue is left behind
         polkit.wait_line('CancelCheckAuthorization')
         alice.check_alive()
+
+
+def test_bus_goes_while_a_person_is_asked(bus, polkit):
+    polkit.control('AddMethod', '"org.freedesktop.PolicyKit1.Authority"', '"CheckAuthorization"', '"(sa{sv})sa{ss}us"',
+                   '"(bba{ss})"', '"import time; time.sleep(3600)"')
+    with make_service(bus, expect_log=['bus is not there']) as daemon:
+        bus.wait_name()
+        with connect(daemon, token=daemon.mint('alice')):
+            asking = begin_kick(bus)
+            polkit.wait_line('CheckAuthorization')
+            bus.kill()
+            polkit.stop()
+            asking.communicate(timeout=DEADLINE)
+            bus.start()
+            with MockPolkit(bus) as again:
+                again.control('SetAllowed', '["org.choir.Choir1.manage-users"]')
+                bus.wait_name()
+                assert kick(bus) == '(uint32 1,)'
+        assert 'polkit' not in daemon.log()

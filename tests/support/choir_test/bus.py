@@ -54,17 +54,24 @@ class BusError(Exception):
 class Bus:
     """A message bus of the test's own."""
 
-    def __init__(self):
+    def __init__(self, running=True):
         self.directory = Path(tempfile.mkdtemp(prefix='choir-bus-'))
         self.directory.chmod(0o755)
+        self.address = f'unix:path={self.directory / "bus"}'
         config = self.directory / 'bus.conf'
         config.write_text(BUS_CONFIG.format(path=self.directory / 'bus'))
+        self.process = None
+        if running:
+            self.start()
+
+    def start(self):
+        """Another one at the same address, if there was one."""
         self.process = subprocess.Popen(
-            ['dbus-daemon', '--nofork', '--nosyslog', '--nopidfile', f'--config-file={config}', '--print-address=1'],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            ['dbus-daemon', '--nofork', '--nosyslog', '--nopidfile', f'--config-file={self.directory / "bus.conf"}',
+             '--print-address=1'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         # it is printed when the socket listens
-        self.address = self.process.stdout.readline().strip()
-        assert self.address.startswith('unix:path='), self.address
+        printed = self.process.stdout.readline()
+        assert printed.startswith(self.address), printed
 
     def __enter__(self):
         return self
@@ -119,11 +126,11 @@ class Bus:
     def kill(self):
         self.process.kill()
         self.process.wait(DEADLINE)
+        self.process.stdout.close()
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(DEADLINE)
-        self.process.stdout.close()
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

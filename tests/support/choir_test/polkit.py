@@ -75,14 +75,20 @@ class SystemBus:
             shutil.copy(DATA / f'org.choir.Choir1.{source}', self.directory / name)
         shutil.copy('/usr/share/polkit-1/rules.d/50-default.rules', self.directory / 'rules')
         self._write_accounts()
+        self.address = f'unix:path={self.directory / "bus"}'
         config = self.directory / 'bus.conf'
         config.write_text(BUS_CONFIG.format(directory=self.directory, data=DATA))
-        self.process = self.spawn('dbus-daemon', '--nofork', '--nosyslog', '--nopidfile', f'--config-file={config}',
-                                  '--print-address=1', stdout=subprocess.PIPE, text=True)
-        # it is printed when the socket listens
-        self.address = self.process.stdout.readline().strip()
-        assert self.address.startswith('unix:path='), self.address
         self.polkitd = None
+        self.start()
+
+    def start(self):
+        """Another one at the same address, if there was one."""
+        self.process = self.spawn('dbus-daemon', '--nofork', '--nosyslog', '--nopidfile',
+                                  f'--config-file={self.directory / "bus.conf"}', '--print-address=1',
+                                  stdout=subprocess.PIPE, text=True)
+        # it is printed when the socket listens
+        printed = self.process.stdout.readline()
+        assert printed.startswith(self.address), printed
 
     def _write_accounts(self):
         passwd, group = Path('/etc/passwd').read_text(), Path('/etc/group').read_text()
@@ -100,7 +106,7 @@ class SystemBus:
 
     @property
     def env(self):
-        return {**os.environ, 'DBUS_SYSTEM_BUS_ADDRESS': getattr(self, 'address', ''), 'LC_ALL': 'C.UTF-8'}
+        return {**os.environ, 'DBUS_SYSTEM_BUS_ADDRESS': self.address, 'LC_ALL': 'C.UTF-8'}
 
     def spawn(self, *command, **kwargs):
         mounts = {'passwd': '/etc/passwd', 'group': '/etc/group', 'actions': '/usr/share/polkit-1/actions',
@@ -131,12 +137,16 @@ class SystemBus:
         name, _, text = rest.strip().partition(': ')
         raise BusError(name, text)
 
-    def stop(self):
+    def kill(self):
+        """The bus, and polkitd before it."""
         for process in self.polkitd, self.process:
             if process is not None and process.poll() is None:
                 process.terminate()
                 process.wait(DEADLINE)
         self.process.stdout.close()
+
+    def stop(self):
+        self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: Copyright © the Choir contributors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A message bus that is not there, goes and comes back, or hangs."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from gi.repository import GLib
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
+
+from choir_test import DEADLINE  # noqa: E402
+from choir_test.bus import INTERFACE, NAME, PATH, Bus, join, make_daemon  # noqa: E402
+from choir_test.bus_client import BusClient, Trace  # noqa: E402
+from document_client import wait_until  # noqa: E402
+
+GONE = 'bus is not there'
+BACK = 'bus is there again'
+
+
+def begin_call(client, method, signature, *arguments):
+    """On its way when this returns; nobody waits for the answer."""
+    client.connection.call(NAME, PATH, INTERFACE, method, GLib.Variant(f'({signature})', arguments), None, 0,
+                           int(DEADLINE * 1000), None, lambda *_: None)
+    client.connection.flush_sync(None)
+
+
+def count_logged(daemon, words):
+    return sum(words in line for line in daemon.log_lines())
+
+
+def use(bus, daemon, alice):
+    """The administration works: a call, signals and a trace."""
+    connection = alice.seen[0]['payload']['connection_id']
+    assert [entry['connection'] for entry in bus.connections()] == [connection]
+    with BusClient(bus) as admin, Trace(admin) as trace:
+        admin.watch('connections')
+        with join(daemon, 'bob'):
+            admin.wait('ConnectionAdded')
+        admin.wait('ConnectionRemoved')
+        alice.send({'type': 'subscribe', 'payload': {'channels': ['chat:lobby']}})
+        trace.wait_type('subscribe')
+    assert bus.broadcast({'message': 'still there', 'level': 'info'}, ('user', 's', 'alice')) == 1
+
+
+def test_bus_is_joined_again(bus):
+    with make_daemon(bus, expect_log=[GONE]) as daemon:
+        bus.wait_name()
+        with join(daemon, 'alice') as alice:
+            use(bus, daemon, alice)
+            n_fds = daemon.n_fds()
+            for n in range(1, 3):
+                with BusClient(bus) as admin, Trace(admin) as trace:
+                    admin.watch('connections', 'objects', 'properties')
+                    for _ in range(20):
+                        begin_call(admin, 'ListConnections', 'a{sv}uu', {}, 0, 0)
+                    said = len(daemon.log_lines())
+                    bus.kill()
+                    trace.read_to_end()
+                    daemon.wait_log(GONE, start=said)
+                    alice.check_alive()
+                    bus.start()
+                    bus.wait_name()
+                daemon.wait_log(BACK, start=said)
+                use(bus, daemon, alice)
+                alice.check_alive()
+                assert count_logged(daemon, GONE) == count_logged(daemon, BACK) == n
+            wait_until(lambda: daemon.n_fds() <= n_fds, 'descriptors being closed')
+
+
+def test_bus_that_comes_later():
+    with Bus(running=False) as bus, make_daemon(bus, expect_log=[GONE], notify=True) as daemon:
+        daemon.wait_notify()
+        daemon.wait_log(GONE)
+        with join(daemon, 'alice') as alice:
+            daemon.write_config('[log]\nlevel=debug\n')
+            daemon.signal(signal.SIGHUP)
+            daemon.wait_notify()
+            daemon.wait_log('configuration reloaded')
+            bus.start()
+            bus.wait_name()
+            assert bus.get('LogLevel') == 'debug'
+            use(bus, daemon, alice)
+        assert count_logged(daemon, GONE) == count_logged(daemon, BACK) == 1
+
+
+def test_stop_while_there_is_no_bus(bus):
+    """It waits for nothing: neither for the next attempt nor for the one under way."""
+    with make_daemon(bus, expect_log=[GONE]) as daemon:
+        bus.wait_name()
+        bus.kill()
+        daemon.wait_log(GONE)
+
+
+@pytest.mark.parametrize('joined', [True, False], ids=['joined', 'joining'])
+def test_stop_with_a_bus_that_hangs(joined):
+    with Bus() as bus:
+        if not joined:
+            bus.process.send_signal(signal.SIGSTOP)
+        with make_daemon(bus) as daemon:
+            if joined:
+                bus.wait_name()
+                bus.process.send_signal(signal.SIGSTOP)
+            with join(daemon, 'alice') as alice:
+                alice.check_alive()
+            daemon.stop(timeout=DEADLINE)
