@@ -80,6 +80,26 @@ choir_address_dup_text (const ChoirAddress *self)
  *
  * Returns: a hash
  */
+/**
+ * choir_address_get_subject:
+ * @self: an address
+ *
+ * Behind IPv6 a subscriber has a whole /64 (RFC 6177 2): counting single addresses would count
+ * nothing.
+ *
+ * Returns: what to count by: an IPv4 address as it is, of IPv6 the /64
+ */
+ChoirAddress
+choir_address_get_subject (const ChoirAddress *self)
+{
+  ChoirAddress subject = *self;
+
+  if (!choir_address_is_ipv4 (self))
+    memset (subject.bytes + 8, 0, 8);
+
+  return subject;
+}
+
 guint
 choir_address_hash (gconstpointer self)
 {

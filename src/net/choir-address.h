@@ -27,6 +27,7 @@ gboolean choir_address_parse (const char *text, ChoirAddress *out);
 void choir_address_format (const ChoirAddress *self, char out[CHOIR_ADDRESS_TEXT_SIZE]);
 char *choir_address_dup_text (const ChoirAddress *self);
 gboolean choir_address_is_ipv4 (const ChoirAddress *self);
+ChoirAddress choir_address_get_subject (const ChoirAddress *self);
 /* For a GHashTable */
 guint choir_address_hash (gconstpointer self);
 gboolean choir_address_equal (gconstpointer a, gconstpointer b);

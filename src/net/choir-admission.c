@@ -39,18 +39,6 @@ get_descriptor_limit (void)
   return (guint) MIN (limit.rlim_cur - CHOIR_ADMISSION_RESERVE, G_MAXUINT);
 }
 
-/* Behind IPv6 a subscriber has a whole /64 (RFC 6177 2): counting single addresses would count
- * nothing */
-static ChoirAddress
-get_subject (const ChoirAddress *address)
-{
-  ChoirAddress subject = *address;
-
-  if (!choir_address_is_ipv4 (address))
-    memset (subject.bytes + 8, 0, 8);
-  return subject;
-}
-
 /**
  * choir_admission_new:
  * @max_total: connections in all
@@ -147,7 +135,7 @@ choir_admission_enter (ChoirAdmission *self, const ChoirAddress *address, gint64
     return CHOIR_ADMISSION_FULL;
   if (address != NULL)
     {
-      ChoirAddress subject = get_subject (address);
+      ChoirAddress subject = choir_address_get_subject (address);
       Entry *entry = g_hash_table_lookup (self->entries, &subject);
 
       if (entry != NULL && entry->count >= self->max_per_address)
@@ -174,7 +162,7 @@ choir_admission_leave (ChoirAdmission *self, const ChoirAddress *address)
 
   if (address != NULL)
     {
-      subject = get_subject (address);
+      subject = choir_address_get_subject (address);
       entry = g_hash_table_lookup (self->entries, &subject);
       g_return_if_fail (entry != NULL);
       if (--entry->count == 0)
@@ -237,7 +225,7 @@ choir_admission_get_n_addresses (const ChoirAdmission *self)
 guint
 choir_admission_get_count (const ChoirAdmission *self, const ChoirAddress *address)
 {
-  ChoirAddress subject = get_subject (address);
+  ChoirAddress subject = choir_address_get_subject (address);
   const Entry *entry = g_hash_table_lookup (self->entries, &subject);
 
   return entry != NULL ? entry->count : 0;

@@ -229,36 +229,32 @@ choir_forwarded_is_trusted (const ChoirForwardedPolicy *self, const ChoirAddress
 
 /**
  * choir_forwarded_resolve:
- * @peer: (nullable): numeric address of the other end; %NULL: a unix socket, which is trusted
+ * @self: the trusted proxies
+ * @peer: (nullable): the other end; %NULL: a unix socket, which is trusted
  * @x_forwarded_for: (nullable): the header; several lines joined with commas
  * @forwarded: (nullable): likewise
+ * @client: (out): the client's address
  *
  * The headers are believed only when @peer is a trusted proxy. If both are there they must agree:
  * a proxy writes one and may pass on what the client wrote in the other. What can't be read counts
  * as absent.
  *
- * Returns: (transfer full) (nullable): the client's address; %NULL: unknown, behind a unix socket
+ * Returns: %FALSE if it is unknown, behind a unix socket
  */
-char *
+gboolean
 choir_forwarded_resolve (const ChoirForwardedPolicy *self,
-                         const char *peer,
+                         const ChoirAddress *peer,
                          const char *x_forwarded_for,
-                         const char *forwarded)
+                         const char *forwarded,
+                         ChoirAddress *client)
 {
-  ChoirAddress address;
-  char text[CHOIR_ADDRESS_TEXT_SIZE];
+  if (choir_forwarded_is_trusted (self, peer) &&
+      find_client (self, x_forwarded_for, forwarded, client))
+    return TRUE;
+  if (peer == NULL)
+    return FALSE;
 
-  if (peer != NULL && !choir_address_parse (peer, &address))
-    return g_strdup (peer);
-  if (peer == NULL || is_trusted (self, &address))
-    {
-      ChoirAddress client;
+  *client = *peer;
 
-      if (find_client (self, x_forwarded_for, forwarded, &client))
-        address = client;
-      else if (peer == NULL)
-        return NULL;
-    }
-  choir_address_format (&address, text);
-  return g_strdup (text);
+  return TRUE;
 }

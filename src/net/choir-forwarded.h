@@ -22,10 +22,11 @@ typedef struct _ChoirForwardedPolicy ChoirForwardedPolicy;
 /* @trusted: addresses and prefixes like 10.0.0.0/8. Errors: CHOIR_ERROR_CONFIG */
 ChoirForwardedPolicy *choir_forwarded_policy_new (const char *const *trusted, GError **error);
 void choir_forwarded_policy_free (ChoirForwardedPolicy *self);
-char *choir_forwarded_resolve (const ChoirForwardedPolicy *self,
-                               const char *peer,
-                               const char *x_forwarded_for,
-                               const char *forwarded);
+gboolean choir_forwarded_resolve (const ChoirForwardedPolicy *self,
+                                  const ChoirAddress *peer,
+                                  const char *x_forwarded_for,
+                                  const char *forwarded,
+                                  ChoirAddress *client);
 gboolean choir_forwarded_is_trusted (const ChoirForwardedPolicy *self, const ChoirAddress *peer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirForwardedPolicy, choir_forwarded_policy_free)
 

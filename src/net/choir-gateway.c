@@ -19,7 +19,8 @@
 #define SWEEP_US (60 * G_USEC_PER_SEC)
 /* Connections beyond `max-connections` that are taken to be told so, or to ask for health */
 #define REFUSALS_RESERVE 64
-/* Users of the API whose rates are watched at a time */
+/* Users of the API whose rates are watched at a time; likewise addresses of guests, who thereby
+ * take the place of no user */
 #define API_USERS_MAX 10000
 
 static void
@@ -29,6 +30,7 @@ sweep_cb (ChoirTimer *timer)
 
   choir_admission_sweep (self->admission, choir_clock_monotonic_us ());
   choir_rate_limiter_sweep (self->api_rate, choir_clock_monotonic_us ());
+  choir_rate_limiter_sweep (self->guest_rate, choir_clock_monotonic_us ());
   choir_rate_limiter_sweep (self->publish_rate, choir_clock_monotonic_us ());
   choir_timer_wheel_arm (self->wheel, timer, SWEEP_US, sweep_cb);
 }
@@ -67,6 +69,7 @@ choir_gateway_new (ChoirConfig *config,
   self->counters = counters;
   self->admission = choir_admission_new (0, 0, NULL);
   self->api_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
+  self->guest_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
   self->graves = choir_event_graves_new ();
   self->publish_rate = choir_rate_limiter_new (NULL, API_USERS_MAX);
 
@@ -87,6 +90,7 @@ choir_gateway_free (ChoirGateway *self)
   choir_timer_disarm (&self->sweep_timer);
   g_clear_pointer (&self->admission, choir_admission_free);
   g_clear_pointer (&self->api_rate, choir_rate_limiter_free);
+  g_clear_pointer (&self->guest_rate, choir_rate_limiter_free);
   g_clear_pointer (&self->graves, choir_event_graves_free);
   g_clear_pointer (&self->publish_rate, choir_rate_limiter_free);
   g_clear_pointer (&self->origins, choir_origin_policy_free);
@@ -195,6 +199,7 @@ configure_api (ChoirGateway *self, GError **error)
     }
 
   choir_rate_limiter_set_rule (self->api_rate, rate);
+  choir_rate_limiter_set_rule (self->guest_rate, rate);
   choir_rate_limiter_set_rule (
     self->publish_rate, choir_hub_get_settings (self->hub)->dialects[CHOIR_DIALECT_CHOIR].rate);
   self->api_max_requests = choir_config_get_uint (self->config, "api", "max-requests");

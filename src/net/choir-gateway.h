@@ -40,6 +40,7 @@ typedef struct
   ChoirForwardedPolicy *forwarded; /* (owned) */
   ChoirEventGraves *graves;        /* (owned) */
   ChoirRateLimiter *api_rate;      /* (owned): of the API's requests, by user */
+  ChoirRateLimiter *guest_rate;    /* (owned): likewise of those without a token, by address */
   ChoirRateLimiter *publish_rate;  /* (owned): of what users publish through it */
   ChoirConnectionProfile profiles[CHOIR_N_DIALECTS];
   ChoirConnectionProfile echo_profile;

@@ -31,11 +31,47 @@ dup_token (const ChoirHttpRequest *self)
   return g_strstrip (g_strdup (authorization + 7));
 }
 
+/* Of guests all that tells one from another is where they are; those whose address nobody names,
+ * behind a unix socket, are one */
+static void
+format_guest (const ChoirHttpRequest *self, char out[CHOIR_ADDRESS_TEXT_SIZE])
+{
+  const ChoirHttpPeer *peer =
+    choir_http_find_peer (choir_http_api_get_server (self->api), self->message);
+  g_autofree char *x_forwarded_for =
+    g_strdup (choir_http_request_get_header (self, "X-Forwarded-For"));
+  g_autofree char *forwarded = g_strdup (choir_http_request_get_header (self, "Forwarded"));
+  ChoirAddress client;
+
+  *out = '\0';
+  if (peer == NULL ||
+      !choir_forwarded_resolve (self->gateway->forwarded, peer->has_peer ? &peer->peer : NULL,
+                                x_forwarded_for, forwarded, &client))
+    return;
+
+  client = choir_address_get_subject (&client);
+  choir_address_format (&client, out);
+}
+
+static gint64
+take_rate (ChoirHttpRequest *self)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+  char guest[CHOIR_ADDRESS_TEXT_SIZE];
+
+  if (!choir_claims_is_guest (self->claims))
+    return choir_rate_limiter_take (self->gateway->api_rate,
+                                    choir_claims_get_user_id (self->claims), now_us);
+
+  format_guest (self, guest);
+
+  return choir_rate_limiter_take (self->gateway->guest_rate, guest, now_us);
+}
+
 static gboolean
 check_rate (ChoirHttpRequest *self)
 {
-  gint64 wait_us = choir_rate_limiter_take (
-    self->gateway->api_rate, choir_claims_get_user_id (self->claims), choir_clock_monotonic_us ());
+  gint64 wait_us = take_rate (self);
 
   if (wait_us == 0)
     return TRUE;

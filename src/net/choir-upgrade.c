@@ -203,28 +203,6 @@ route (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *req
 }
 
 static void
-find_address (ChoirUpgrade *self, ChoirGateway *gateway, const ChoirUpgradeRequest *request)
-{
-  char peer[CHOIR_ADDRESS_TEXT_SIZE];
-  g_autofree char *client = NULL;
-
-  if (request->peer != NULL)
-    choir_address_format (request->peer, peer);
-
-  if (request->x_forwarded_for != NULL || request->forwarded != NULL)
-    client = choir_forwarded_resolve (gateway->forwarded, request->peer != NULL ? peer : NULL,
-                                      request->x_forwarded_for, request->forwarded);
-
-  if (client != NULL && choir_address_parse (client, &self->address))
-    self->has_address = TRUE;
-  else if (request->peer != NULL)
-    {
-      self->address = *request->peer;
-      self->has_address = TRUE;
-    }
-}
-
-static void
 negotiate_extensions (ChoirUpgrade *self, ChoirGateway *gateway, const char *offers)
 {
   if (offers != NULL && gateway->compression)
@@ -248,7 +226,9 @@ choir_upgrade_new (ChoirGateway *gateway, const ChoirUpgradeRequest *request)
   g_autofree char *batch = NULL;
 
   self->problem = CHOIR_ERROR_INTERNAL;
-  find_address (self, gateway, request);
+  self->has_address =
+    choir_forwarded_resolve (gateway->forwarded, request->peer, request->x_forwarded_for,
+                             request->forwarded, &self->address);
 
   if (gateway->echo_path != NULL && strcmp (request->path, gateway->echo_path) == 0)
     {

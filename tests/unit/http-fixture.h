@@ -73,7 +73,7 @@ dial (Fixture *self)
   g_assert_cmpint (choir_gateway_admit (self->gateway, &peer, &counted), ==, CHOIR_ADMISSION_OK);
   socket = g_socket_new_from_fd (pair[0], NULL);
   stream = g_socket_connection_factory_create_connection (socket);
-  choir_http_server_take (self->http, G_IO_STREAM (stream), pair[0], &peer, &peer);
+  choir_http_server_take (self->http, G_IO_STREAM (stream), pair[0], &peer, counted ? &peer : NULL);
 
   return pair[1];
 }

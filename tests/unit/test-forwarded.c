@@ -7,6 +7,23 @@
 #include "choir-error.h"
 #include "choir-forwarded.h"
 
+/* As texts, as they are in logs */
+static char *
+resolve (const ChoirForwardedPolicy *policy,
+         const char *peer,
+         const char *x_forwarded_for,
+         const char *forwarded)
+{
+  ChoirAddress address, client;
+
+  g_assert_true (peer == NULL || choir_address_parse (peer, &address));
+  if (!choir_forwarded_resolve (policy, peer != NULL ? &address : NULL, x_forwarded_for, forwarded,
+                                &client))
+    return NULL;
+
+  return choir_address_dup_text (&client);
+}
+
 static void
 test_resolve (void)
 {
@@ -23,7 +40,6 @@ test_resolve (void)
     { "203.0.113.9", NULL, "for=198.51.100.1", "203.0.113.9" },
     { "::ffff:203.0.113.9", "198.51.100.1", NULL, "203.0.113.9" },
     { "2001:db8::9", "198.51.100.1", NULL, "2001:db8::9" },
-    { "not an address", "198.51.100.1", NULL, "not an address" },
     /* a proxy */
     { "127.0.0.1", NULL, NULL, "127.0.0.1" },
     { "127.0.0.1", "198.51.100.1", NULL, "198.51.100.1" },
@@ -98,7 +114,7 @@ test_resolve (void)
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autofree char *client =
-        choir_forwarded_resolve (policy, rows[i].peer, rows[i].x_forwarded_for, rows[i].forwarded);
+        resolve (policy, rows[i].peer, rows[i].x_forwarded_for, rows[i].forwarded);
 
       g_test_message ("row %u: %s | %s | %s", i, rows[i].peer, rows[i].x_forwarded_for,
                       rows[i].forwarded);
@@ -117,10 +133,10 @@ test_bounds (void)
 
   for (guint i = 0; i < 31; i++)
     g_string_append (list, ", 10.0.0.1");
-  within = choir_forwarded_resolve (policy, "10.0.0.2", list->str, NULL);
+  within = resolve (policy, "10.0.0.2", list->str, NULL);
   g_assert_cmpstr (within, ==, "198.51.100.1");
   g_string_append (list, ", 10.0.0.1");
-  over = choir_forwarded_resolve (policy, "10.0.0.2", list->str, NULL);
+  over = resolve (policy, "10.0.0.2", list->str, NULL);
   g_assert_cmpstr (over, ==, "10.0.0.2");
 }
 
@@ -144,7 +160,7 @@ static void
 test_nobody_trusted (void)
 {
   g_autoptr (ChoirForwardedPolicy) policy = choir_forwarded_policy_new (NULL, NULL);
-  g_autofree char *client = choir_forwarded_resolve (policy, "127.0.0.1", "198.51.100.1", NULL);
+  g_autofree char *client = resolve (policy, "127.0.0.1", "198.51.100.1", NULL);
 
   g_assert_cmpstr (client, ==, "127.0.0.1");
 }

@@ -279,6 +279,41 @@ test_access (Fixture *self, gconstpointer data)
     }
 }
 
+/* Says something as a guest who comes from @client, through a proxy */
+static guint
+say_from (Fixture *self, const char *token, const char *client)
+{
+  g_autofree char *headers =
+    g_strdup_printf ("Content-Type: application/json\r\nX-Forwarded-For: %s\r\n", client);
+  g_auto (Answer) answer =
+    ask_as (self, token, "POST", "/emulation?session_id=none", headers, "{}");
+
+  return answer.status;
+}
+
+/* A guest takes the API from nobody but those at the same address, or in the same /64 */
+static void
+test_guests (Fixture *self, gconstpointer data)
+{
+  g_autofree char *token = fake_hub_mint (self->hub, "guest", NULL);
+
+  g_assert_cmpuint (say_from (self, NULL, "198.51.100.1"), ==, 404);
+  g_assert_cmpuint (say_from (self, NULL, "198.51.100.1"), ==, 404);
+  g_assert_cmpuint (say_from (self, NULL, "198.51.100.1"), ==, 429);
+  g_assert_cmpuint (say_from (self, NULL, "198.51.100.2"), ==, 404);
+  g_assert_cmpuint (say_from (self, token, "198.51.100.1"), ==, 404);
+
+  g_assert_cmpuint (say_from (self, NULL, "2001:db8::1"), ==, 404);
+  g_assert_cmpuint (say_from (self, NULL, "2001:db8::2"), ==, 404);
+  g_assert_cmpuint (say_from (self, NULL, "2001:db8::3"), ==, 429);
+  g_assert_cmpuint (say_from (self, NULL, "2001:db8:0:1::1"), ==, 404);
+
+  /* who is not believed has the address he comes from */
+  g_assert_cmpuint (say_from (self, NULL, "nonsense"), ==, 404);
+  g_assert_cmpuint (say_from (self, NULL, "nonsense, too"), ==, 404);
+  g_assert_cmpuint (say_from (self, NULL, "nowhere"), ==, 429);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -293,6 +328,8 @@ main (int argc, char **argv)
   ADD ("close", NULL, test_close);
   ADD ("stats", NULL, test_stats);
   ADD ("access", NULL, test_access);
+  ADD ("guests", "api=2/60s\n[auth]\nrequire-auth=no\n[server]\ntrusted-proxies=192.0.2.1\n",
+       test_guests);
 
   return g_test_run ();
 }
