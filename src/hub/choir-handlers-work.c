@@ -45,13 +45,15 @@ withdrawn (ChoirTaskWorker *worker, ChoirTask *task, const char *reason, gpointe
   choir_session_send (user_data, NULL, "task.cancel", choir_payload_as_slice (payload));
 }
 
-/* What it is given at once must not be more than may wait for it */
+/* What it is given at once must not be more than may wait for it; one that is being sent away,
+ * which its client may not have noticed yet, would never hear of it */
 static gboolean
 has_room (ChoirTaskWorker *worker, gpointer user_data)
 {
   const ChoirOutbox *outbox = choir_session_get_outbox (user_data);
 
-  return outbox != NULL && outbox->n_bytes < outbox->limits->max_bytes / 2;
+  return outbox != NULL && !(outbox->flags & CHOIR_OUTBOX_CLOSED) &&
+         outbox->n_bytes < outbox->limits->max_bytes / 2;
 }
 
 static const char *

@@ -108,6 +108,20 @@ def test_block_ends_waiting_sessions(bus, daemon):
         assert again.seen[0]['payload']['resumed'] is False
 
 
+def test_blocked_worker_is_given_nothing(bus, daemon):
+    """Not even while its client has not answered the close frame: that would be an attempt for nothing."""
+    with join(daemon, 'robot', roles=['worker']) as blocked, join(daemon, 'alice') as alice, \
+            join(daemon, 'android', roles=['worker']) as other:
+        blocked.send({'type': 'task.pull', 'payload': {'kinds': ['sum'], 'slots': 1}})
+        blocked.wait_type('task.pulling')
+        assert bus.call('BlockUser', 'sts', 'robot', '0', '') == [1]
+        assert blocked.ws.recv_close() == BLOCKED
+        alice.send({'type': 'task.request', 'payload': {'kind': 'sum'}})
+        alice.wait_type('task.accepted')
+        other.send({'type': 'task.pull', 'payload': {'kinds': ['sum'], 'slots': 1}})
+        assert other.wait_type('task.assigned')['payload']['attempt'] == 1
+
+
 def test_block_ends_by_itself(bus, daemon):
     with join(daemon, 'alice') as alice, BusClient(bus) as admin:
         until = time.time() + 2
