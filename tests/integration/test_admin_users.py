@@ -261,6 +261,21 @@ def test_send(bus, daemon):
         refused(bus, INVALID_ARGS, 'SendToUser', 'two words', 'note', '{}')
 
 
+def test_what_is_sent_waits_with_the_session(bus, daemon):
+    with join(daemon, 'alice') as alice:
+        session = alice.seen[0]['payload']['session_id']
+        alice.ws.abort()
+    while metric(daemon, 'choir_waiting_sessions') == 0:
+        pass
+    assert bus.call('SendToUser', 'sss', 'alice', 'system.notification', '{"message":"to you"}') == [1]
+    assert bus.broadcast({'message': 'to all'}) == 1
+    assert bus.broadcast({'message': 'to here'}, ('address', 's', '127.0.0.1')) == 0
+    token = daemon.mint('alice')
+    with connect(daemon, 'choir', token, target=f'/ws?session_id={session}&token={token}') as again:
+        assert again.seen[0]['payload']['resumed'] is True
+        assert [again.wait_type('system.notification')['payload']['message'] for _ in range(2)] == ['to you', 'to all']
+
+
 def test_send_what_a_contract_has_not(bus, daemon):
     with join(daemon, 'alice', 'reviewpoint') as alice:
         entry, = bus.connections()
