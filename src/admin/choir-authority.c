@@ -124,6 +124,22 @@ count_down (GHashTable *table, const char *name)
     g_hash_table_remove (table, name);
 }
 
+/* One more check of @sender; who has none under way is heard even where others have too many */
+static gboolean
+check_begin (ChoirAuthority *self, const char *sender)
+{
+  gboolean is_full = self->n_checks >= CHOIR_AUTHORITY_CHECKS_MAX;
+  guint max = is_full ? 1 : CHOIR_AUTHORITY_CALLER_MAX;
+
+  if (g_hash_table_size (self->callers) >= CHOIR_AUTHORITY_CALLERS_MAX ||
+      !count_up (self->callers, sender, max))
+    return FALSE;
+
+  self->n_checks++;
+
+  return TRUE;
+}
+
 /* The caller's leave is decided on: nothing is under way for it any more */
 static void
 check_end (ChoirAuthority *self, Check *check)
@@ -284,15 +300,13 @@ choir_authority_check_async (ChoirAuthority *self,
       return;
     }
 
-  if (self->n_checks >= CHOIR_AUTHORITY_CHECKS_MAX ||
-      !count_up (self->callers, sender, CHOIR_AUTHORITY_CALLER_MAX))
+  if (!check_begin (self, sender))
     {
       g_task_return_new_error (task, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
                                "Too many calls are waiting");
       return;
     }
 
-  self->n_checks++;
   g_dbus_connection_call (g_dbus_method_invocation_get_connection (invocation),
                           "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                           "GetConnectionUnixUser", g_variant_new ("(s)", sender),

@@ -51,9 +51,12 @@ typedef enum
 #define CHOIR_TYPE_AUTHORITY (choir_authority_get_type ())
 G_DECLARE_FINAL_TYPE (ChoirAuthority, choir_authority, CHOIR, AUTHORITY, GObject)
 
-/* Checks under way: of one connection to the bus, and of all */
+/* Checks under way: of one connection to the bus, and of all, beyond which a connection has one at
+ * a time; and connections that have any. A user of a system bus has 256 of those (dbus-daemon(1),
+ * max_connections_per_user) */
 #define CHOIR_AUTHORITY_CALLER_MAX 64
 #define CHOIR_AUTHORITY_CHECKS_MAX 1024
+#define CHOIR_AUTHORITY_CALLERS_MAX 2048
 
 ChoirAuthority *choir_authority_new (ChoirBusChoice bus);
 

@@ -111,6 +111,52 @@ test_caller_limit (Fixture *f, gconstpointer data)
   check (f, f->root, G_DBUS_CALL_FLAGS_NONE, NULL);
 }
 
+/* Many who ask too much don't keep out one who asks seldom */
+static void
+test_crowd (Fixture *f, gconstpointer data)
+{
+  enum
+  {
+    N_CALLERS = CHOIR_AUTHORITY_CHECKS_MAX / CHOIR_AUTHORITY_CALLER_MAX + 2,
+    N_CALLS = N_CALLERS * CHOIR_AUTHORITY_CALLER_MAX + 1,
+  };
+  g_autofree Call *calls = g_new0 (Call, N_CALLS);
+  GDBusConnection *callers[N_CALLERS];
+  int n_arrived = 0;
+  guint n_refused = 0;
+  guint filter;
+
+  f->polkit->authorized = TRUE;
+  fake_polkit_own_name (f->polkit);
+  filter = g_dbus_connection_add_filter (f->service, count_arrivals, &n_arrived, NULL);
+
+  for (guint i = 0; i < N_CALLERS; i++)
+    {
+      callers[i] = private_bus_connect (f->bus, geteuid ());
+      for (guint j = 0; j < CHOIR_AUTHORITY_CALLER_MAX; j++)
+        call_begin (f, &calls[i * CHOIR_AUTHORITY_CALLER_MAX + j], callers[i], "",
+                    G_DBUS_CALL_FLAGS_NONE);
+    }
+  while (g_atomic_int_get (&n_arrived) < N_CALLS - 1)
+    g_thread_yield ();
+  call_begin (f, &calls[N_CALLS - 1], f->root, "", G_DBUS_CALL_FLAGS_NONE);
+  while (g_atomic_int_get (&n_arrived) < N_CALLS)
+    g_thread_yield ();
+  g_dbus_connection_remove_filter (f->service, filter);
+
+  for (guint i = 0; i < N_CALLS - 1; i++)
+    {
+      wait_until (calls[i].done);
+      n_refused += g_strcmp0 (calls[i].error, LIMITS_EXCEEDED) == 0;
+      g_free (calls[i].error);
+    }
+  g_assert_cmpuint (n_refused, >, CHOIR_AUTHORITY_CALLER_MAX);
+  call_end (&calls[N_CALLS - 1], NULL);
+
+  for (guint i = 0; i < N_CALLERS; i++)
+    g_object_unref (callers[i]);
+}
+
 static void
 test_answers (Fixture *f, gconstpointer data)
 {
@@ -397,6 +443,7 @@ main (int argc, char **argv)
   add ("/authority/root", CHOIR_BUS_SYSTEM, test_root);
   add ("/authority/log-limit", CHOIR_BUS_SYSTEM, test_log_limit);
   add ("/authority/caller-limit", CHOIR_BUS_SYSTEM, test_caller_limit);
+  add ("/authority/crowd", CHOIR_BUS_SYSTEM, test_crowd);
   add ("/authority/polkit/answers", CHOIR_BUS_SYSTEM, test_answers);
   add ("/authority/polkit/target", CHOIR_BUS_SYSTEM, test_target);
   add ("/authority/polkit/missing", CHOIR_BUS_SYSTEM, test_missing);
