@@ -183,11 +183,15 @@ class Machine:
 
     # Commands
 
-    def try_run(self, *command, user=None, env=(), timeout=COMMAND_S, stdin=''):
-        """Runs it there, as root unless a user is named; the finished process."""
+    def command(self, *command, user=None, env=()):
+        """What to run here so that it runs there, as root unless a user is named."""
         as_user = ['setpriv', f'--reuid={user}', f'--regid={user}', '--init-groups', '--'] if user else []
-        return subprocess.run(['nsenter', '-t', str(self._leader), '-a', '--', 'env', '-i', *ENVIRONMENT, *env, *as_user,
-                               *command], input=stdin, capture_output=True, text=True, timeout=scaled(timeout), check=False)
+        return ['nsenter', '-t', str(self._leader), '-a', '--', 'env', '-i', *ENVIRONMENT, *env, *as_user, *command]
+
+    def try_run(self, *command, timeout=COMMAND_S, stdin='', **kwargs):
+        """The finished process."""
+        return subprocess.run(self.command(*command, **kwargs), input=stdin, capture_output=True, text=True,
+                              timeout=scaled(timeout), check=False)
 
     def run(self, *command, **kwargs):
         """Its output; what fails, fails the test."""
@@ -198,8 +202,8 @@ class Machine:
         return done.stdout
 
     def spawn(self, *command):
-        return subprocess.Popen(['nsenter', '-t', str(self._leader), '-a', '--', 'env', '-i', *ENVIRONMENT, *command],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
 
     # Files
 

@@ -11,6 +11,7 @@ import pytest
 from choir_test import RawWs, http_get, mint, scaled
 
 from conftest import NEWER
+from login import Login
 
 ADDRESS = ('127.0.0.1', 8800)
 CONFIG = '/etc/choir/choir.conf.d/test.conf'
@@ -158,6 +159,59 @@ def test_choirctl_by_user(machine):
     assert machine.try_run('choirctl', '--no-ask-password', 'log-level', 'info', user='member').returncode == 0
 
 
+REFUSED, INTERRUPTED = 4, 130
+
+
+def test_password_of_an_administrator(machine, told):
+    """Asked for on the terminal by the agent that choirctl brings: wrong, given up, right."""
+    told['password'] = 'a very secret word'
+    for user, groups in (('alice', 'users'), ('admin', 'sudo')):
+        machine.run('useradd', '--create-home', '--shell', '/bin/bash', '--groups', groups, user)
+    machine.run('chpasswd', stdin=f'admin:{told["password"]}\nalice:{told["password"]} of her own\n')
+    kick = 'choirctl kick --user carol'
+    carol = open_client(told, 'carol')
+    with Login(machine, 'alice', seat='seat0') as alice:
+        status, text = alice.do(f'LANGUAGE=de {kick}', f'{told["password"]} of her own\n')
+        assert (status, 'Das dürfen Sie nicht' in text) == (REFUSED, True), text
+        assert 'Authenticating as: admin' in text and '(KickUser carol)' in text, text
+        terminal = alice.do('stty -a')
+        assert alice.do(kick, '\x03')[0] == INTERRUPTED
+        assert alice.do('stty -a') == terminal
+        carol.ping_barrier()
+        status, text = alice.do(kick, f'{told["password"]}\n')
+        assert (status, 'carol: 1 connection closed' in text) == (0, True), text
+        assert told['password'] not in text
+    carol.recv_close(skip_data=True)
+    carol.close()
+
+
+def test_rule_by_session(machine):
+    """Administrators may look as long as theirs is the session in front; for all else they are asked."""
+    look = 'choirctl --no-ask-password connections'
+    with Login(machine, 'admin', seat='seat0') as admin:
+        assert (admin.get('Seat'), admin.get('Active')) == ('seat0', 'yes')
+        assert admin.do(look)[0] == 0
+        status, text = admin.do('choirctl --no-ask-password kick nobody')
+        assert (status, 'That needs a password' in text) == (REFUSED, True), text
+        # of two at one seat only the later one is in front
+        with Login(machine, 'alice', seat='seat0') as alice:
+            assert alice.do(look)[0] == REFUSED
+            assert admin.get('Active') == 'no'
+            assert admin.do(look)[0] == REFUSED
+            machine.run('loginctl', 'activate', admin.session)
+            assert admin.get('Active') == 'yes' and admin.do(look)[0] == 0
+    # without a session there is none in front
+    assert machine.try_run(*look.split(), user='admin').returncode == REFUSED
+
+
+def test_rule_over_the_network(machine):
+    """For logind a session without a seat is always in front."""
+    with Login(machine, 'admin', host='192.0.2.7') as admin:
+        assert (admin.get('Seat'), admin.get('Remote')) == ('', 'yes')
+        assert admin.do('choirctl --no-ask-password connections')[0] == 0
+        assert admin.do('choirctl --no-ask-password kick nobody')[0] == REFUSED
+
+
 # The journal
 
 def test_journal_has_fields_and_no_secrets(machine, told):
@@ -178,7 +232,7 @@ def test_journal_has_fields_and_no_secrets(machine, told):
     assert {'MESSAGE', 'PRIORITY', 'CODE_FUNC', 'CODE_FILE'} <= set(own[-1])
     assert any(key.startswith('CHOIR_') for entry in own for key in entry), own
     everything = json.dumps(machine.journal())
-    for secret in (token, token.split('.')[2], told['key'], 'a very private text'):
+    for secret in (token, token.split('.')[2], told['key'], told['password'], 'a very private text'):
         assert secret not in everything
 
 
