@@ -205,6 +205,16 @@ class Machine:
         return subprocess.Popen(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 
+    @property
+    def files(self):
+        """Where its root is, seen from here."""
+        return f'/proc/{self._leader}/root'
+
+    def run_here(self, *command, **kwargs):
+        """A program that it has not: one of ours, among its processes and in its network, but not its files."""
+        return subprocess.run(['nsenter', '-t', str(self._leader), '-p', '-n', '-i', '-u', '--', *command], text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=scaled(COMMAND_S), check=False, **kwargs)
+
     # Files
 
     def write(self, path, text, mode='0644'):
