@@ -266,7 +266,7 @@ def test_not_in_time(polkit, service, ctl):
     polkit.wait_line(' CancelCheckAuthorization ')
 
 
-# What is begun says so; what it does to end takes as long as a busy machine needs for it
+# It says that it is there when all is prepared; to end takes it as long as it may on a busy machine
 AGENT = '''#!/usr/bin/python3
 import os, signal, time
 def end(*_):
@@ -275,8 +275,8 @@ def end(*_):
     os._exit(0)
 for number in signal.SIGINT, signal.SIGTERM:
     signal.signal(number, end)
-os.close(3)
 os.dup2(os.open('/dev/tty', os.O_WRONLY), 1)
+os.close(3)
 while True:
     signal.pause()
 '''
