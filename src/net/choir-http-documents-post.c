@@ -6,6 +6,7 @@
 
 #include "choir-http-documents.h"
 
+#include "choir-http-members.h"
 #include "choir-payload.h"
 
 #include <string.h>
@@ -156,8 +157,9 @@ read_change_id (const ChoirJsonMember *member, char **change_id, GError **error)
 }
 
 static gboolean
-read_item (Post *self, ChoirSlice json, GError **error)
+read_item (gpointer user_data, ChoirSlice json, GError **error)
 {
+  Post *self = user_data;
   ChoirHub *hub = self->request->gateway->hub;
   const ChoirTextLimits *limits = choir_document_table_get_limits (choir_hub_get_documents (hub));
   ChoirJsonObject object;
@@ -174,32 +176,6 @@ read_item (Post *self, ChoirSlice json, GError **error)
   item->operation = choir_text_operation_parse_positional (json, limits, error);
 
   return item->operation != NULL;
-}
-
-static gboolean
-read_items (Post *self, GError **error)
-{
-  ChoirSlice body = choir_http_request_get_body (self->request);
-  const ChoirJsonLimits *limits = &choir_hub_get_settings (self->request->gateway->hub)->json;
-  g_autofree ChoirSlice *elements = NULL;
-  guint n_elements;
-
-  self->is_array = choir_json_gate_is_batch (body.data, body.len);
-  if (!self->is_array)
-    return read_item (self, body, error);
-
-  elements = g_new (ChoirSlice, limits->max_batch);
-  if (!choir_json_gate_scan_batch (body.data, body.len, limits, elements, &n_elements, error))
-    return FALSE;
-
-  for (guint i = 0; i < n_elements; i++)
-    if (!read_item (self, elements[i], error))
-      {
-        g_prefix_error (error, "[%u]: ", i);
-        return FALSE;
-      }
-
-  return TRUE;
 }
 
 /* The header is the only one's change id as well */
@@ -328,7 +304,7 @@ post_opened (ChoirHttpRequest *request, ChoirDocument *document)
   g_autoptr (Post) post = post_new (request);
   g_autoptr (GError) error = NULL;
 
-  if (!read_items (post, &error))
+  if (!choir_http_members_read_body (post->request, read_item, post, &post->is_array, &error))
     choir_http_request_refuse_error (request, error);
   else if (read_key (post) && check_post (post, document))
     submit_next (post, document);

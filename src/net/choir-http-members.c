@@ -76,6 +76,49 @@ choir_http_members_scan (ChoirHttpRequest *request,
 }
 
 /**
+ * choir_http_members_read_body:
+ * @request: a request whose body is one object, or an array of them
+ * @read_one: reads one of them
+ * @user_data: for @read_one
+ * @is_array: (out): whether it is an array
+ * @error: return location: what the gate says of the array, or @read_one, with the place in the
+ *   array before it
+ *
+ * Has them read in turn, until one is malformed.
+ *
+ * Returns: whether all have been read
+ */
+gboolean
+choir_http_members_read_body (const ChoirHttpRequest *request,
+                              ChoirHttpReadOne read_one,
+                              gpointer user_data,
+                              gboolean *is_array,
+                              GError **error)
+{
+  ChoirSlice body = choir_http_request_get_body (request);
+  const ChoirJsonLimits *limits = &choir_hub_get_settings (request->gateway->hub)->json;
+  g_autofree ChoirSlice *elements = NULL;
+  guint n_elements;
+
+  *is_array = choir_json_gate_is_batch (body.data, body.len);
+  if (!*is_array)
+    return read_one (user_data, body, error);
+
+  elements = g_new (ChoirSlice, limits->max_batch);
+  if (!choir_json_gate_scan_batch (body.data, body.len, limits, elements, &n_elements, error))
+    return FALSE;
+
+  for (guint i = 0; i < n_elements; i++)
+    if (!read_one (user_data, elements[i], error))
+      {
+        g_prefix_error (error, "[%u]: ", i);
+        return FALSE;
+      }
+
+  return TRUE;
+}
+
+/**
  * choir_http_members_get_string:
  * @object: an object
  * @name: of a member

@@ -16,6 +16,13 @@ gboolean choir_http_members_scan (ChoirHttpRequest *request,
                                   const char *const *known,
                                   ChoirJsonObject *out,
                                   GError **error);
+/* @json: one object as it came; @user_data: of who reads it */
+typedef gboolean (*ChoirHttpReadOne) (gpointer user_data, ChoirSlice json, GError **error);
+gboolean choir_http_members_read_body (const ChoirHttpRequest *request,
+                                       ChoirHttpReadOne read_one,
+                                       gpointer user_data,
+                                       gboolean *is_array,
+                                       GError **error);
 gboolean choir_http_members_check_known (const ChoirJsonObject *object,
                                          const char *const *known,
                                          GError **error);

@@ -7,6 +7,7 @@
 #include "choir-http-tasks.h"
 
 #include "choir-http-idempotency.h"
+#include "choir-http-members.h"
 #include "choir-payload.h"
 
 #include <string.h>
@@ -144,8 +145,9 @@ copy_payload (Update *self, const ChoirJsonObject *object)
 }
 
 static gboolean
-read_update (Updates *self, ChoirSlice json, GError **error)
+read_update (gpointer user_data, ChoirSlice json, GError **error)
 {
+  Updates *self = user_data;
   const ChoirJsonLimits *limits = &choir_hub_get_settings (self->request->gateway->hub)->json;
   ChoirJsonObject object;
   Update *update;
@@ -158,33 +160,6 @@ read_update (Updates *self, ChoirSlice json, GError **error)
     return FALSE;
 
   copy_payload (update, &object);
-
-  return TRUE;
-}
-
-/* If any is malformed, none is looked at */
-static gboolean
-read_updates (Updates *self, GError **error)
-{
-  ChoirSlice body = choir_http_request_get_body (self->request);
-  const ChoirJsonLimits *limits = &choir_hub_get_settings (self->request->gateway->hub)->json;
-  g_autofree ChoirSlice *elements = NULL;
-  guint n_elements;
-
-  self->is_array = choir_json_gate_is_batch (body.data, body.len);
-  if (!self->is_array)
-    return read_update (self, body, error);
-
-  elements = g_new (ChoirSlice, limits->max_batch);
-  if (!choir_json_gate_scan_batch (body.data, body.len, limits, elements, &n_elements, error))
-    return FALSE;
-
-  for (guint i = 0; i < n_elements; i++)
-    if (!read_update (self, elements[i], error))
-      {
-        g_prefix_error (error, "[%u]: ", i);
-        return FALSE;
-      }
 
   return TRUE;
 }
@@ -294,7 +269,9 @@ choir_http_update_task (ChoirHttpRequest *request)
     return;
 
   updates = updates_new (request, table);
-  if (!read_updates (updates, &error))
+  /* if any is malformed, none is looked at */
+  if (!choir_http_members_read_body (updates->request, read_update, updates, &updates->is_array,
+                                     &error))
     choir_http_request_refuse_error (request, error);
   else if (choir_http_once_begin (request))
     go_on (updates);
