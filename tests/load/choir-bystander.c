@@ -21,6 +21,7 @@
 
 #include "load-client.h"
 #include "load-stats.h"
+#include "load-token.h"
 
 #define NS_PER_US 1e3
 #define NS_PER_MS G_GINT64_CONSTANT (1000000)
@@ -187,8 +188,6 @@ parse_options (Bystander *self, int *argc, char ***argv, GError **error)
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("- be served beside others");
-  char *secret;
-  gsize n;
 
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, error))
@@ -200,12 +199,9 @@ parse_options (Bystander *self, int *argc, char ***argv, GError **error)
                    "An option is missing or out of range, see --help");
       return FALSE;
     }
-  if (!g_file_get_contents (key, &secret, &n, error))
-    return FALSE;
-  self->target.key = g_bytes_new_take (secret, n);
   self->target.port = (guint16) port;
 
-  return TRUE;
+  return load_token_read_key (key, &self->target.key, error);
 }
 
 /* It shares its core with the attackers, and must not wait for them; refused, it makes do */

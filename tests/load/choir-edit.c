@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 
 #include "edit.h"
+#include "load-token.h"
 
 EditReading
 edit_read (Edit *self)
@@ -103,21 +104,6 @@ edit_open_all (Edit *self, double per_s)
     }
 
   return edit_wait_for_open (self, n);
-}
-
-static gboolean
-load_key (Edit *self, const char *file, GError **error)
-{
-  char *secret;
-  gsize n;
-
-  if (file == NULL)
-    return TRUE;
-  if (!g_file_get_contents (file, &secret, &n, error))
-    return FALSE;
-  self->editors.target.key = g_bytes_new_take (secret, n);
-
-  return TRUE;
 }
 
 static gboolean
@@ -211,7 +197,7 @@ parse_options (Edit *self, int *argc, char ***argv, GError **error)
     }
   self->editors.target.port = (guint16) port;
 
-  return load_key (self, key, error);
+  return load_token_read_key (key, &self->editors.target.key, error);
 }
 
 static void

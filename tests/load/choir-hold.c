@@ -18,6 +18,7 @@
 
 #include "load-client.h"
 #include "load-stats.h"
+#include "load-token.h"
 
 #define CONNECTING_MAX 64
 #define NS_PER_MS 1e6
@@ -210,8 +211,6 @@ parse_options (Hold *self, int *argc, char ***argv, GError **error)
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("- hold many connections");
-  char *secret;
-  gsize n;
 
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, error))
@@ -222,12 +221,9 @@ parse_options (Hold *self, int *argc, char ***argv, GError **error)
                    "An option is missing or out of range, see --help");
       return FALSE;
     }
-  if (!g_file_get_contents (key, &secret, &n, error))
-    return FALSE;
-  self->target.key = g_bytes_new_take (secret, n);
   self->target.port = (guint16) port;
 
-  return TRUE;
+  return load_token_read_key (key, &self->target.key, error);
 }
 
 static void

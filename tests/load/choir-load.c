@@ -24,6 +24,7 @@
 #include "load-cbor.h"
 #include "load-client.h"
 #include "load-stats.h"
+#include "load-token.h"
 
 #define CONNECTING_MAX 64
 #define CONNECT_DEADLINE_NS (G_GINT64_CONSTANT (90) * 1000 * 1000 * 1000)
@@ -525,21 +526,6 @@ find_word (const char *const *words, const char *word)
 }
 
 static gboolean
-load_key (Load *self, const char *file, GError **error)
-{
-  char *secret;
-  gsize n;
-
-  if (file == NULL)
-    return TRUE;
-  if (!g_file_get_contents (file, &secret, &n, error))
-    return FALSE;
-  self->target.key = g_bytes_new_take (secret, n);
-
-  return TRUE;
-}
-
-static gboolean
 parse_options (Load *self, int *argc, char ***argv, GError **error)
 {
   static const char *const modes[] = { "fanout", "echo", "idle", "connect", NULL };
@@ -581,7 +567,7 @@ parse_options (Load *self, int *argc, char ***argv, GError **error)
   self->target.protocol = (LoadProtocol) i_protocol;
   self->target.port = (guint16) port;
 
-  return load_key (self, key, error);
+  return load_token_read_key (key, &self->target.key, error);
 }
 
 static void

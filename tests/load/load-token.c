@@ -62,3 +62,19 @@ load_token_mint (GBytes *key, guint user)
 
   return g_strconcat (text, ".", signature, NULL);
 }
+
+gboolean
+load_token_read_key (const char *file, GBytes **key, GError **error)
+{
+  char *secret;
+  gsize n;
+
+  if (file == NULL)
+    return TRUE;
+  if (!g_file_get_contents (file, &secret, &n, error))
+    return FALSE;
+
+  *key = g_bytes_new_take (secret, n);
+
+  return TRUE;
+}
