@@ -4,14 +4,9 @@
 
 import re
 import shutil
-import socket
-import ssl
-import subprocess
-import tempfile
 from pathlib import Path
 
-from choir_test import DEADLINE, Deadline, scaled
-from nginx import make_certificate
+from balancer import Balancer, make_certificate
 
 CONFIG = Path(__file__).resolve().parents[2] / 'data' / 'haproxy' / 'choir.cfg'
 PROGRAM = shutil.which('haproxy') or '/usr/sbin/haproxy'
@@ -37,45 +32,16 @@ def adapt(state, port, nodes, timeout=None):
     return path, cert
 
 
-class Haproxy:
-    """In front of daemons; use as a context manager. Speaks TLS, as the configuration has it."""
+class Haproxy(Balancer):
+    """In front of daemons."""
+
+    name = 'haproxy'
 
     def __init__(self, *daemons, timeout=None):
-        self._state = Path(tempfile.mkdtemp(prefix='choir-haproxy-'))
-        with socket.socket() as sock:
-            sock.bind(('127.0.0.1', 0))
-            self.address = sock.getsockname()
-        config, cert = adapt(self._state, self.address[1], [daemon.port for daemon in daemons], timeout)
-        self.context = ssl.create_default_context(cafile=str(cert))
-        self._log = open(self._state / 'log', 'wb')
-        self._process = subprocess.Popen([PROGRAM, '-db', '-f', config], stdin=subprocess.DEVNULL, stdout=self._log,
-                                         stderr=subprocess.STDOUT)
-        self._wait()
+        self._nodes = [daemon.port for daemon in daemons]
+        self._timeout = timeout
+        super().__init__()
 
-    def _wait(self):
-        deadline = Deadline(DEADLINE)
-        while True:
-            try:
-                socket.create_connection(self.address, timeout=DEADLINE).close()
-                return
-            except ConnectionRefusedError:
-                assert self._process.poll() is None, self.log()
-                assert not deadline.passed(), 'HAProxy does not listen'
-
-    def wrap(self, sock):
-        sock.setblocking(True)
-        tls = self.context.wrap_socket(sock, server_hostname='localhost')
-        tls.setblocking(False)
-        return tls
-
-    def log(self):
-        return (self._state / 'log').read_text()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self._process.terminate()
-        self._process.wait(scaled(30))
-        self._log.close()
-        shutil.rmtree(self._state, ignore_errors=True)
+    def configure(self, state, port):
+        config, cert = adapt(state, port, self._nodes, self._timeout)
+        return [PROGRAM, '-db', '-f', config], cert

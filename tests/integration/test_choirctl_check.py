@@ -15,9 +15,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
+from balancer import make_certificate  # noqa: E402
 from choir_test import DEADLINE, PING, PONG, TEXT, build_frame, connect  # noqa: E402
 from choir_test.ctl import FAILED, NO_SERVICE, NOT_ALLOWED, NOT_FOUND, TIMED_OUT, USAGE, Choirctl  # noqa: E402
-from nginx import make_certificate  # noqa: E402
 
 GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 # the leak checker of gcc 12 can't look into the threads that GnuTLS has been in

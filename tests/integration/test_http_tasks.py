@@ -11,11 +11,11 @@ import threading
 
 import pytest
 
+from balancer import make_certificate
 from choir_test import DEADLINE, Daemon, Deadline, http_get, open_socket, read_response
 from choir_test.raw_http import Reader, send_all
 from document_client import FAST
 from library_client import join
-from nginx import make_certificate
 
 SETTINGS = {'api.max-requests': '8', 'rate.api': '60000/1s', 'task.max-per-user': '200'}
 

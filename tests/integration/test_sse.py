@@ -10,12 +10,13 @@ import subprocess
 
 import pytest
 
+from balancer import make_certificate
 from choir_test import (
     DEADLINE, DIALECTS, Deadline, EventStream, emulate, http_get, http_request, open_socket, scaled, sse_target,
 )
 from choir_test.raw_http import Reader, send_all
 from library_client import join
-from nginx import Nginx, make_certificate
+from nginx import Nginx
 
 SETTINGS = {'origin.allowed': 'http://localhost:3000', 'origin.environment': 'production',
             'origin.allowed-production': 'http://localhost:3000'}

@@ -9,7 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
-from choir_test import BINARY, TEXT, Daemon, DaemonError, RawWs, schemas  # noqa: E402
+from choir_test import BINARY, TEXT, Daemon, RawWs  # noqa: E402
+from choir_test.fixtures import daemon, hold_to_schemas, start  # noqa: E402, F401
 
 MIB = 1024 * 1024
 
@@ -25,14 +26,6 @@ OPEN_LIMITS = {
 OPEN_DIALECTS = ''.join(
     f'[dialect {name}]\nrate=60000/1s\nmax-message-size=64K\nmax-connections-per-user=1000\n'
     for name in ('netra', 'netra-spec', 'jddb', 'reviewpoint', 'tripsage'))
-
-
-@pytest.fixture(autouse=True)
-def hold_to_schemas():
-    """What a test says and hears is held to docs/schemas; what it says wrongly must have been refused by its end."""
-    schemas.begin()
-    yield
-    schemas.judge()
 
 
 def memory_margin(daemon, n_bytes):
@@ -59,24 +52,8 @@ class Bystander:
 
 
 @pytest.fixture
-def start():
-    """Starts daemons that are stopped, and judged, at the end of the test."""
-    running = []
-
-    def launch(settings=None, **kwargs):
-        daemon = Daemon({**OPEN_LIMITS, **(settings or {})}, **kwargs)
-        running.append(daemon)
-        return daemon.start()
-
-    yield launch
-    failures = []
-    for daemon in running:
-        try:
-            daemon.stop()
-        except DaemonError as error:
-            failures.append(str(error))
-    if failures:
-        raise DaemonError('\n'.join(failures))
+def usual_settings():
+    return OPEN_LIMITS
 
 
 @pytest.fixture(scope='module')
@@ -84,11 +61,3 @@ def shared_daemon():
     daemon = Daemon(OPEN_LIMITS, config=OPEN_DIALECTS).start()
     yield daemon
     daemon.stop()
-
-
-@pytest.fixture
-def daemon(shared_daemon):
-    assert shared_daemon.is_alive(), f'choird died in an earlier test:\n{shared_daemon.log()}'
-    yield shared_daemon
-    assert shared_daemon.is_alive(), f'choird died:\n{shared_daemon.log()}'
-    shared_daemon.assert_clean()
