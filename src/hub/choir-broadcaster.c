@@ -6,6 +6,8 @@
 
 #include "choir-broadcaster.h"
 
+#include "choir-error.h"
+
 /* deflateReset of a large window dominates at our sizes: measured, small ones lose little */
 #define WIDE_WINDOW_BITS 12
 #define NARROW_WINDOW_BITS 9
@@ -21,6 +23,8 @@ struct _ChoirBroadcaster
 
   ChoirDeflater *deflaters[CHOIR_N_VARIANTS]; /* (owned): none for plain */
   gsize threshold;
+  gsize max_bytes[CHOIR_N_DIALECTS];     /* of a message that is sent */
+  gint64 *n_too_large[CHOIR_N_DIALECTS]; /* (nullable) borrowed: messages that were larger */
 };
 
 G_DEFINE_FINAL_TYPE (ChoirBroadcaster, choir_broadcaster, G_TYPE_OBJECT)
@@ -46,6 +50,8 @@ static void
 choir_broadcaster_init (ChoirBroadcaster *self)
 {
   self->threshold = 1024;
+  for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
+    self->max_bytes[i] = G_MAXSIZE;
 }
 
 /**
@@ -68,6 +74,43 @@ void
 choir_broadcaster_set_compression_threshold (ChoirBroadcaster *self, gsize bytes)
 {
   self->threshold = bytes;
+}
+
+/**
+ * choir_broadcaster_set_limit:
+ * @self: a broadcaster
+ * @dialect: whose clients are meant
+ * @max_bytes: of a message to them, before compression. One that is larger is not sent to them; if
+ * it is an answer they get an error instead
+ * @n_too_large: (nullable): counts them; must outlive @self
+ */
+void
+choir_broadcaster_set_limit (ChoirBroadcaster *self,
+                             ChoirDialectId dialect,
+                             gsize max_bytes,
+                             gint64 *n_too_large)
+{
+  self->max_bytes[dialect] = max_bytes;
+  self->n_too_large[dialect] = n_too_large;
+}
+
+static gboolean
+is_too_large (ChoirBroadcaster *self, guint dialect, ChoirFrame *plain)
+{
+  gsize len;
+
+  /* with its header */
+  if (G_LIKELY (plain->len <= self->max_bytes[dialect]))
+    return FALSE;
+
+  choir_frame_get_payload (plain, &len);
+  if (len <= self->max_bytes[dialect])
+    return FALSE;
+
+  if (self->n_too_large[dialect] != NULL)
+    *self->n_too_large[dialect] += 1;
+
+  return TRUE;
 }
 
 static ChoirFrame *
@@ -128,6 +171,8 @@ encode_plain (ChoirFanout *self, guint dialect)
     return self->frames[i];
 
   self->frames[i] = encode_live (choir_dialect_get (dialect), self->message);
+  if (self->frames[i] != NULL && is_too_large (self->broadcaster, dialect, self->frames[i]))
+    g_clear_pointer (&self->frames[i], choir_frame_unref);
   if (self->frames[i] == NULL)
     self->not_sent |= 1u << dialect;
   else
@@ -145,7 +190,7 @@ encode_plain (ChoirFanout *self, guint dialect)
  * @outbox: the first recipient of its kind
  *
  * Returns: (transfer none) (nullable): the frame for recipients like @outbox; %NULL if its dialect
- * does not send this type
+ * does not send this type, or nothing so large
  */
 ChoirFrame *
 choir_fanout_encode (ChoirFanout *self, ChoirOutbox *outbox)
@@ -240,6 +285,21 @@ choir_broadcaster_send_to_channel (ChoirBroadcaster *self,
   return fanout.n_recipients;
 }
 
+static void
+send_too_large (ChoirBroadcaster *self, ChoirOutbox *outbox, const ChoirMessage *message)
+{
+  const ChoirDialect *dialect = choir_dialect_get (outbox->variant / CHOIR_N_VARIANTS);
+  const ChoirErrorMessage error = {
+    .code = CHOIR_ERROR_TOO_LARGE,
+    .message = "The answer is larger than a message may be",
+    .correlation_id = message->correlation_id,
+    .wall_us = message->wall_us,
+  };
+  g_autoptr (ChoirFrame) frame = choir_envelope_encode_error (dialect, &error);
+
+  choir_broadcaster_send_frame (self, outbox, frame);
+}
+
 /**
  * choir_broadcaster_send:
  * @self: a broadcaster
@@ -257,7 +317,10 @@ choir_broadcaster_send (ChoirBroadcaster *self, ChoirOutbox *outbox, const Choir
   if (plain == NULL)
     return FALSE;
 
-  choir_broadcaster_send_frame (self, outbox, plain);
+  if (is_too_large (self, outbox->variant / CHOIR_N_VARIANTS, plain))
+    send_too_large (self, outbox, message);
+  else
+    choir_broadcaster_send_frame (self, outbox, plain);
 
   return TRUE;
 }

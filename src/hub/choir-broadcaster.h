@@ -25,6 +25,10 @@ G_DECLARE_FINAL_TYPE (ChoirBroadcaster, choir_broadcaster, CHOIR, BROADCASTER, G
 
 ChoirBroadcaster *choir_broadcaster_new (void);
 void choir_broadcaster_set_compression_threshold (ChoirBroadcaster *self, gsize bytes);
+void choir_broadcaster_set_limit (ChoirBroadcaster *self,
+                                  ChoirDialectId dialect,
+                                  gsize max_bytes,
+                                  gint64 *n_too_large);
 
 /* One message on its way; lives on the stack between begin and end */
 typedef struct

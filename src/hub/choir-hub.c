@@ -234,6 +234,11 @@ choir_hub_configure (ChoirHub *self, GError **error)
     choir_document_table_configure (self->documents, self->config);
   choir_broadcaster_set_compression_threshold (
     self->broadcaster, choir_config_get_size (self->config, "protocol", "compression-threshold"));
+  for (guint i = 0; i < CHOIR_N_DIALECTS; i++)
+    if (choir_dialect_get_table (choir_dialect_get (i))->bounded_out)
+      choir_broadcaster_set_limit (self->broadcaster, i,
+                                   self->settings.dialects[i].max_message_size,
+                                   self->stats->errors[CHOIR_ERROR_TOO_LARGE]);
 
   for (char **event = self->settings.events; event != NULL && *event != NULL; event++)
     choir_stats_add_type (self->stats, *event);

@@ -439,6 +439,7 @@ const ChoirDialectTable choir_dialect_tables[CHOIR_N_DIALECTS] = {
     .auth_close_code = 4001,
     .eviction_close_code = 4009,
     .heartbeat = TRUE,
+    .bounded_out = TRUE,
     .inbound = reviewpoint_inbound,
     .outbound = reviewpoint_outbound,
     .errors = no_errors,

@@ -100,6 +100,7 @@ typedef struct
                                  being refused */
   gboolean heartbeat;         /* application heartbeat messages are sent besides WebSocket pings */
   gboolean bare_auth;         /* a first message without type that holds `token` is `auth` */
+  gboolean bounded_out; /* its clients take no message that is larger than one they may send */
   gboolean binary;      /* messages are CBOR in binary frames, instead of JSON in text frames */
   gboolean binary_text; /* the JSON may come in a binary frame, too */
   const ChoirDialectInbound *inbound; /* ends with external NULL */

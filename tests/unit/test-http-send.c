@@ -52,6 +52,37 @@ expect_invalid (Fixture *self, const char *target, const char *body)
   expect_problem (&answer, 400, "VALIDATION_ERROR");
 }
 
+/* Contract D: 64 KiB both ways. What is larger with its envelope is left out, an answer is an error
+ */
+static void
+test_too_large (Fixture *self, gconstpointer data)
+{
+  FakeLink *ann = join (self, CHOIR_DIALECT_REVIEWPOINT, "ann");
+  FakeLink *bob = join (self, CHOIR_DIALECT_CHOIR, "bob");
+  g_autofree char *text = g_strnfill (65436, 'x');
+  g_autofree char *body = g_strdup_printf ("{\"type\":\"tick\",\"payload\":{\"t\":\"%s\"}}", text);
+  g_autofree char *less =
+    g_strdup_printf ("{\"type\":\"tick\",\"payload\":{\"t\":\"%s\"}}", text + 100);
+  gint64 n_before = fake_hub_count (self->hub, "websocket_errors", "MESSAGE_TOO_LARGE");
+
+  expect_sent (self, BROADCAST, less, "2");
+  fake_link_expect (ann, "tick", NULL);
+  fake_link_expect (bob, "tick", NULL);
+  expect_sent (self, BROADCAST, body, "1");
+  expect_sent (self, "/api/v1/users/ann/send", body, "0");
+  fake_link_expect (bob, "tick", NULL);
+  fake_link_expect_nothing (ann);
+  g_assert_cmpint (fake_hub_count (self->hub, "websocket_errors", "MESSAGE_TOO_LARGE"), ==,
+                   n_before + 2);
+
+  fake_link_say (ann, "{\"type\":\"ping\",\"data\":{\"pingId\":\"%s\"}}", text);
+  fake_link_expect (ann, "error", "data.code", "MESSAGE_TOO_LARGE", NULL);
+  fake_link_say (ann, "{\"type\":\"ping\",\"data\":{\"pingId\":\"1\"}}");
+  fake_link_expect (ann, "pong", NULL);
+  end (ann);
+  end (bob);
+}
+
 /* One that was cut off hears no more, though its closing handshake takes a while */
 static void
 test_closing (Fixture *self, gconstpointer data)
@@ -485,6 +516,7 @@ main (int argc, char **argv)
   ADD ("wrong-broadcasts", NULL, test_wrong_broadcasts);
   ADD ("send", NULL, test_send);
   ADD ("closing", NULL, test_closing);
+  ADD ("too-large", NULL, test_too_large);
   ADD ("once", "[protocol]\nheartbeat-interval=1h\nidle-timeout=2h\n", test_once);
   ADD ("once-failed", "[namespace event]\npersist=yes\n", test_once_failed);
   ADD ("once-at-once", "[namespace event]\npersist=yes\n", test_once_at_once);
