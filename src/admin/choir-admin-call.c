@@ -31,11 +31,24 @@ end_call (ChoirAdminCall *call)
  * @call: (transfer full): a call
  * @result: (transfer floating) (nullable): a tuple of what the method gives back; %NULL if nothing
  *
- * Answers a call.
+ * Answers a call; with an error instead if the bus has not taken what was answered before.
  */
 void
 choir_admin_call_return (ChoirAdminCall *call, GVariant *result)
 {
+  g_autoptr (GVariant) held = result != NULL ? g_variant_ref_sink (result) : NULL;
+
+  if (call->admin->backlog != NULL &&
+      !choir_admin_backlog_add_answer (call->admin->backlog, result))
+    {
+      g_autoptr (GError) error =
+        g_error_new_literal (G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
+                             "Too much of what was answered has not been taken yet");
+
+      choir_admin_call_fail (call, error);
+      return;
+    }
+
   g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), result);
   end_call (call);
 }

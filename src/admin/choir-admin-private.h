@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "choir-admin-backlog.h"
 #include "choir-admin-bus.h"
 #include "choir-admin-call.h"
 #include "choir-admin-growth.h"
@@ -33,6 +34,7 @@ struct _ChoirAdmin
   ChoirAdminGrowth *users_growth;       /* (owned) (nullable) */
   ChoirAdminGrowth *channels_growth;    /* (owned) (nullable) */
   GDBusConnection *connection;          /* (owned) (nullable): where the objects are exported */
+  ChoirAdminBacklog *backlog;           /* (owned) (nullable): of @connection */
   gint64 started_us;                    /* wall */
   gint64 since_us;                      /* the same moment, monotonic */
   guint manager_id;                     /* its registration; 0: not exported */

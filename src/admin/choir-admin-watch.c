@@ -13,6 +13,7 @@
 #include "choir-admin-watchers.h"
 #include "choir-clock.h"
 #include "choir-container.h"
+#include "choir-error.h"
 #include "choir-observer.h"
 
 /* Signals are counted in these, and counts are compared as often */
@@ -404,9 +405,10 @@ perform_watch (ChoirAdminCall *call)
   g_autoptr (GError) error = NULL;
 
   g_variant_get (call->parameters, "(^a&s)", &kinds);
-  if (!choir_admin_watchers_set (call->admin->watch->watchers,
-                                 g_dbus_method_invocation_get_connection (call->invocation), sender,
-                                 kinds, &error))
+  if (g_dbus_method_invocation_get_connection (call->invocation) != call->admin->connection)
+    choir_admin_call_fail_literal (call, CHOIR_ERROR_UNAVAILABLE, "The service has left this bus");
+  else if (!choir_admin_watchers_set (call->admin->watch->watchers, call->admin->connection,
+                                      call->admin->backlog, sender, kinds, &error))
     choir_admin_call_fail (call, error);
   else
     choir_admin_call_return (call, NULL);

@@ -32,12 +32,13 @@ typedef struct
   guint kinds;
   guint name_id;   /* looks for its leaving */
   guint n_sent;    /* in this second */
-  guint n_dropped; /* likewise */
+  guint n_dropped; /* since that was told */
 } Watcher;
 
 struct _ChoirAdminWatchers
 {
   GDBusConnection *connection; /* (owned) (nullable): where they are */
+  ChoirAdminBacklog *backlog;  /* (owned) (nullable): of @connection */
   GHashTable *items;           /* (element-type utf8 Watcher) (owned) */
   guint kinds;                 /* of all */
   void (*changed) (gpointer user_data);
@@ -82,6 +83,7 @@ choir_admin_watchers_free (ChoirAdminWatchers *self)
 {
   g_hash_table_unref (self->items);
   g_clear_object (&self->connection);
+  g_clear_pointer (&self->backlog, choir_admin_backlog_unref);
   g_free (self);
 }
 
@@ -97,7 +99,10 @@ settle (ChoirAdminWatchers *self)
     self->kinds |= ((Watcher *) watcher)->kinds;
 
   if (self->kinds == 0)
-    g_clear_object (&self->connection);
+    {
+      g_clear_object (&self->connection);
+      g_clear_pointer (&self->backlog, choir_admin_backlog_unref);
+    }
   self->changed (self->user_data);
 }
 
@@ -118,23 +123,24 @@ choir_admin_watchers_get_kinds (const ChoirAdminWatchers *self)
   return self->kinds;
 }
 
-static void
+/* Whether it was */
+static gboolean
 send_to (ChoirAdminWatchers *self,
          Watcher *watcher,
          const char *interface,
          const char *signal,
          GVariant *parameters)
 {
-  if (watcher->n_sent >= CHOIR_ADMIN_SIGNALS_MAX)
-    {
-      watcher->n_dropped++;
-      return;
-    }
+  if (watcher->n_sent >= CHOIR_ADMIN_SIGNALS_MAX ||
+      !choir_admin_backlog_add_signal (self->backlog, parameters))
+    return FALSE;
 
   /* it fails where the connection is closed, of which the watchers' going tells as well */
   watcher->n_sent++;
   g_dbus_connection_emit_signal (self->connection, watcher->name, CHOIR_ADMIN_OBJECT_PATH,
                                  interface, signal, parameters, NULL);
+
+  return TRUE;
 }
 
 /**
@@ -146,7 +152,7 @@ send_to (ChoirAdminWatchers *self,
  * @signal: its name
  * @parameters: (transfer floating): a tuple
  *
- * Sends a signal to each, unless it has got too many in this second.
+ * Sends a signal to each, unless it has got too many in this second or the bus takes no more.
  */
 void
 choir_admin_watchers_send (ChoirAdminWatchers *self,
@@ -165,8 +171,9 @@ choir_admin_watchers_send (ChoirAdminWatchers *self,
     {
       Watcher *watcher = value;
 
-      if ((watcher->kinds & kinds) && !(watcher->kinds & unless))
-        send_to (self, watcher, interface, signal, held);
+      if ((watcher->kinds & kinds) && !(watcher->kinds & unless) &&
+          !send_to (self, watcher, interface, signal, held))
+        watcher->n_dropped++;
     }
 }
 
@@ -186,12 +193,11 @@ choir_admin_watchers_begin_second (ChoirAdminWatchers *self)
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       Watcher *watcher = value;
-      guint n_dropped = watcher->n_dropped;
+      g_autoptr (GVariant) missed = g_variant_ref_sink (g_variant_new ("(u)", watcher->n_dropped));
 
       watcher->n_sent = 0;
-      watcher->n_dropped = 0;
-      if (n_dropped > 0)
-        send_to (self, watcher, CHOIR_ADMIN_MANAGER, "Dropped", g_variant_new ("(u)", n_dropped));
+      if (watcher->n_dropped > 0 && send_to (self, watcher, CHOIR_ADMIN_MANAGER, "Dropped", missed))
+        watcher->n_dropped = 0;
     }
 }
 
@@ -229,11 +235,16 @@ read_kinds (const char *const *names, guint *out, GError **error)
 }
 
 static Watcher *
-add_watcher (ChoirAdminWatchers *self, GDBusConnection *connection, const char *name)
+add_watcher (ChoirAdminWatchers *self,
+             GDBusConnection *connection,
+             ChoirAdminBacklog *backlog,
+             const char *name)
 {
   Watcher *watcher = g_new0 (Watcher, 1);
 
   g_set_object (&self->connection, connection);
+  if (self->backlog == NULL)
+    self->backlog = choir_admin_backlog_ref (backlog);
   watcher->watchers = self;
   watcher->name = g_strdup (name);
   watcher->name_id = g_bus_watch_name_on_connection (
@@ -247,6 +258,7 @@ add_watcher (ChoirAdminWatchers *self, GDBusConnection *connection, const char *
  * choir_admin_watchers_set:
  * @self: watchers
  * @connection: the bus
+ * @backlog: (transfer none): of @connection; as that one, the same for all
  * @name: a caller's unique name there
  * @kinds: (array zero-terminated=1): what it wants to be told from now on; empty: nothing
  * @error: return location: %CHOIR_ERROR_VALIDATION, %G_DBUS_ERROR_LIMITS_EXCEEDED
@@ -258,6 +270,7 @@ add_watcher (ChoirAdminWatchers *self, GDBusConnection *connection, const char *
 gboolean
 choir_admin_watchers_set (ChoirAdminWatchers *self,
                           GDBusConnection *connection,
+                          ChoirAdminBacklog *backlog,
                           const char *name,
                           const char *const *kinds,
                           GError **error)
@@ -279,7 +292,7 @@ choir_admin_watchers_set (ChoirAdminWatchers *self,
   else
     {
       if (watcher == NULL)
-        watcher = add_watcher (self, connection, name);
+        watcher = add_watcher (self, connection, backlog, name);
       watcher->kinds = wanted;
     }
 

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "choir-admin-backlog.h"
 #include "choir-admin-call.h"
 
 G_BEGIN_DECLS
@@ -39,6 +40,7 @@ void choir_admin_watchers_free (ChoirAdminWatchers *self);
 void choir_admin_watchers_clear (ChoirAdminWatchers *self);
 gboolean choir_admin_watchers_set (ChoirAdminWatchers *self,
                                    GDBusConnection *connection,
+                                   ChoirAdminBacklog *backlog,
                                    const char *name,
                                    const char *const *kinds,
                                    GError **error);

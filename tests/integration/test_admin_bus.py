@@ -4,6 +4,7 @@
 
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,38 @@ def test_stop_with_a_bus_that_hangs(joined):
             with join(daemon, 'alice') as alice:
                 alice.check_alive()
             daemon.stop(timeout=DEADLINE)
+
+
+def count_heard(admin):
+    """Signals that came, and those it was told of."""
+    while GLib.MainContext.default().iteration(False):
+        pass
+    dropped = sum(arguments[0] for _, name, arguments in admin.signals if name == 'Dropped')
+    return sum(name != 'Dropped' for _, name, _ in admin.signals), dropped
+
+
+def test_bus_that_hangs_does_not_fill_memory(bus):
+    """Watchers miss what it does not take, and hear how much that was."""
+    n_clients, n_watchers, unsent_max = 35, 25, 4 * 1024 * 1024
+    with make_daemon(bus) as daemon, ExitStack() as stack:
+        bus.wait_name()
+        admins = [stack.enter_context(BusClient(bus)) for _ in range(n_watchers)]
+        alice = stack.enter_context(join(daemon, 'alice'))
+        for admin in admins:
+            admin.watch('connections', 'objects')
+        bus.process.send_signal(signal.SIGSTOP)
+        for n in range(n_clients):
+            with join(daemon, f'user-{n}') as client:
+                client.ws.send_close(1000)
+                client.ws.recv_close(skip_data=True)
+        alice.check_alive()
+        bus.process.send_signal(signal.SIGCONT)
+
+        # each client comes and goes, as a connection and as an object
+        wanted = 4 * n_clients
+        wait_until(lambda: all(sum(count_heard(admin)) == wanted for admin in admins), 'all signals, or their number')
+        # each takes more than a kilobyte here; a socket holds some as well
+        heard, dropped = (sum(counts) for counts in zip(*map(count_heard, admins)))
+        assert dropped > 0
+        assert heard * 1024 < unsent_max + 1024 * 1024
+        assert [entry['user'] for entry in bus.connections()] == ['alice']
