@@ -46,7 +46,7 @@ VERBS = {
     'revoked': ('inspect', (), 'revoked token'),
     'broadcast': ('message', NOTE, 'Sent to '),
     'publish': ('message', ('chat:lobby', *NOTE), 'Sent to '),
-    'send': ('message', ('alice', *NOTE), 'Sent to '),
+    'send': ('message', ('--connection', 'CONNECTION', *NOTE), 'Sent to 1 connection'),
     'subscribe': ('manage-users', ('CONNECTION', 'chat:lobby'), 'subscribed'),
     'unsubscribe': ('manage-users', ('SUBSCRIBED', 'chat:lobby'), 'no longer subscribed'),
     'read': ('read-content', ('DOCUMENT',), 'Hello'),
