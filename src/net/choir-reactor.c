@@ -6,6 +6,8 @@
 
 #include "choir-reactor.h"
 
+#include "choir-clock.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <string.h>
@@ -16,6 +18,10 @@
 #define EVENTS_PER_TURN 128
 /* One flush must not keep input waiting: 1,024 writes are about 4 ms */
 #define FLUSHES_PER_TURN 1024
+/* So long those who have events are served in a turn, and so long those who were requeued: then
+ * timers and the bus have theirs. The last one served may take longer, by what it takes to deal
+ * with a full buffer */
+#define SERVE_US 5000
 
 typedef struct
 {
@@ -33,8 +39,11 @@ struct _ChoirReactor
   WatchList dead;
   WatchList requeued;
   guint64 n_turns;
-  guint8 *buffer; /* (owned) */
+  gint64 deadline_us; /* of those served now; 0: not known yet */
+  guint8 *buffer;     /* (owned) */
   struct epoll_event events[EVENTS_PER_TURN];
+  int n_events;   /* fetched; being edges they do not come again */
+  int next_event; /* the first that has not been dealt with */
 };
 
 typedef struct
@@ -120,7 +129,8 @@ end_turn (ChoirReactor *self)
 static gboolean
 has_work (ChoirReactor *self)
 {
-  return self->dirty.n > 0 || self->dead.n > 0 || self->requeued.n > 0;
+  return self->dirty.n > 0 || self->dead.n > 0 || self->requeued.n > 0 ||
+         self->next_event < self->n_events;
 }
 
 /* Whatever any callback of the loop has queued leaves before the loop sleeps */
@@ -145,19 +155,34 @@ source_check (GSource *source)
   return has_work (self) || (g_source_query_unix_fd (source, self->tag) & G_IO_IN) != 0;
 }
 
+/* Asked between two, so that a turn for one alone never looks at the clock */
+static gboolean
+is_over (ChoirReactor *self)
+{
+  gint64 now_us = choir_clock_monotonic_us ();
+
+  if (self->deadline_us == 0)
+    self->deadline_us = now_us + SERVE_US;
+
+  return now_us >= self->deadline_us;
+}
+
+/* As many as there is time for, those who have waited longest first */
 static void
 run_requeued (ChoirReactor *self)
 {
-  guint n = self->requeued.n;
+  guint n_all = self->requeued.n;
+  guint n = 0;
 
-  for (guint i = 0; i < n; i++)
+  do
     {
-      ChoirWatch *watch = self->requeued.items[i];
+      ChoirWatch *watch = self->requeued.items[n++];
 
       watch->state &= ~CHOIR_WATCH_REQUEUED;
       if (!(watch->state & CHOIR_WATCH_DEAD))
         watch->funcs->ready (watch, 0);
     }
+  while (n < n_all && !is_over (self));
 
   self->requeued.n -= n;
   if (self->requeued.n > 0)
@@ -177,31 +202,50 @@ get_due_events (const ChoirWatch *watch, guint32 events)
   return events & EPOLLOUT;
 }
 
+static void
+fetch_events (ChoirReactor *self)
+{
+  /* never waits, so it need be no cancellation point */
+  self->n_events =
+    (int) syscall (SYS_epoll_pwait, self->epoll_fd, self->events, EVENTS_PER_TURN, 0, NULL, 0);
+  self->next_event = 0;
+}
+
+static void
+run_events (ChoirReactor *self)
+{
+  while (self->next_event < self->n_events)
+    {
+      const struct epoll_event *event = &self->events[self->next_event++];
+      ChoirWatch *watch = event->data.ptr;
+      guint32 events = watch != NULL ? get_due_events (watch, event->events) : 0;
+
+      /* killed by an earlier event of this very batch; its memory stays until the turn's end */
+      if (events != 0 && !(watch->state & CHOIR_WATCH_DEAD))
+        watch->funcs->ready (watch, events);
+
+      if (self->next_event < self->n_events && is_over (self))
+        return;
+    }
+}
+
 static gboolean
 source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   ChoirReactor *self = ((ReactorSource *) source)->reactor;
-  int n;
 
   self->n_turns++;
+  self->deadline_us = 0;
 
-  /* never waits, so it need be no cancellation point */
-  n = (int) syscall (SYS_epoll_pwait, self->epoll_fd, self->events, EVENTS_PER_TURN, 0, NULL, 0);
-  for (int i = 0; i < n; i++)
-    {
-      ChoirWatch *watch = self->events[i].data.ptr;
-
-      guint32 events = get_due_events (watch, self->events[i].events);
-
-      /* killed by an earlier event of this very batch; its memory stays until the turn's end */
-      if (!(watch->state & CHOIR_WATCH_DEAD) && events != 0)
-        watch->funcs->ready (watch, events);
-    }
+  if (self->next_event >= self->n_events)
+    fetch_events (self);
+  run_events (self);
 
   if (self->requeued.n > 0)
     {
       /* those who asked for little have their answers before the others ask for more */
       flush_some (self);
+      self->deadline_us = 0;
       run_requeued (self);
     }
 
@@ -310,11 +354,16 @@ choir_reactor_modify (ChoirReactor *self, ChoirWatch *watch, guint32 events)
  * @self: a reactor
  * @watch: a watch that was added; its descriptor is still open
  *
- * Events that were already fetched may still come: mark the watch dead, do not free it.
+ * It may be in the middle of being called: mark the watch dead, do not free it.
  */
 void
 choir_reactor_remove (ChoirReactor *self, ChoirWatch *watch)
 {
+  /* fetched already, maybe for another turn */
+  for (int i = self->next_event; i < self->n_events; i++)
+    if (self->events[i].data.ptr == watch)
+      self->events[i].data.ptr = NULL;
+
   epoll_ctl (self->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 }
 

@@ -6,6 +6,8 @@
 
 #include "choir-reactor.h"
 
+#include "choir-clock.h"
+
 #include <gio/gio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -28,6 +30,8 @@ struct _Item
   } kill_in;
   Item *dirties; /* marked dirty by a flush */
   char name;
+  gint64 takes_us;  /* to be read from */
+  guint n_requeues; /* how often it wants to be again */
   int peer;
   guint *n_alive;
 };
@@ -54,6 +58,13 @@ ready (ChoirWatch *watch, guint32 events)
   char bytes[16];
 
   act (self, IN_READY, events == 0 ? 'q' : 'r');
+  if (self->takes_us > 0)
+    choir_clock_advance (self->takes_us);
+  if (self->n_requeues > 0)
+    {
+      self->n_requeues--;
+      choir_reactor_requeue (self->reactor, watch);
+    }
   while (read (watch->fd, bytes, sizeof bytes) == sizeof bytes)
     continue;
 }
@@ -295,6 +306,52 @@ test_writable_while_requeued (Fixture *self, gconstpointer data)
   kill_item (a);
 }
 
+static gboolean
+count_cb (gpointer user_data)
+{
+  ++*(guint *) user_data;
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* However many are ready, others of the loop have their turn; and all are served, in order */
+static void
+test_budget (Fixture *self, gconstpointer data)
+{
+  Item *items[60];
+  guint n_others = 0, n_turns, source_id;
+
+  choir_clock_freeze (1, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (items); i++)
+    {
+      items[i] = item_new (self, (char) ('A' + i));
+      items[i]->takes_us = 1000;
+      items[i]->n_requeues = 2;
+      poke (items[i]);
+    }
+  /* served before its event is: it has none then, nor memory */
+  items[0]->kill_in = IN_READY;
+  items[0]->victim = items[59];
+
+  source_id = g_idle_add_full (G_PRIORITY_DEFAULT, count_cb, &n_others, NULL);
+  for (n_turns = 0; self->log->len < 3 * (3 * 59 + 1); n_turns++)
+    {
+      gsize before = self->log->len;
+
+      g_assert_cmpuint (n_turns, <, 1000);
+      g_main_context_iteration (NULL, FALSE);
+      /* the events' share, that of those who were requeued, and one who was killed */
+      g_assert_cmpuint ((self->log->len - before) / 3, <=, 6 + 6 + 1);
+    }
+  g_source_remove (source_id);
+  g_assert_cmpuint (n_others, >=, n_turns - 1);
+
+  for (guint i = 0; i < 59; i++)
+    g_assert_cmpuint (items[i]->n_requeues, ==, 0);
+  for (guint i = 0; i < 59; i++)
+    kill_item (items[i]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -309,6 +366,7 @@ main (int argc, char **argv)
   ADD ("kill-in-reap", 0, test_kill_in_reap);
   ADD ("many-flushes", 0, test_many_flushes);
   ADD ("modify", 0, test_modify);
+  ADD ("budget", 0, test_budget);
   ADD ("writable-while-requeued", 0, test_writable_while_requeued);
 
   return g_test_run ();
