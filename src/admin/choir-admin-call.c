@@ -26,6 +26,15 @@ end_call (ChoirAdminCall *call)
   g_free (call);
 }
 
+/* Also a method that has nothing particular to say */
+static void
+ensure_logged (ChoirAdminCall *call)
+{
+  if (call->action != CHOIR_ADMIN_INSPECT && !call->logged)
+    choir_admin_call_log (call, "Administration", CHOIR_LOG_METHOD,
+                          g_dbus_method_invocation_get_method_name (call->invocation), 0);
+}
+
 /**
  * choir_admin_call_return:
  * @call: (transfer full): a call
@@ -49,6 +58,7 @@ choir_admin_call_return (ChoirAdminCall *call, GVariant *result)
       return;
     }
 
+  ensure_logged (call);
   g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), result);
   end_call (call);
 }
@@ -75,6 +85,7 @@ choir_admin_call_return_fd (ChoirAdminCall *call, int fd)
       return;
     }
 
+  ensure_logged (call);
   g_dbus_method_invocation_return_value_with_unix_fd_list (g_steal_pointer (&call->invocation),
                                                            g_variant_new ("(h)", handle), fds);
   end_call (call);
@@ -118,7 +129,7 @@ choir_admin_call_fail_literal (ChoirAdminCall *call, int code, const char *text)
  * @target: (nullable): its value
  * @count: of those it happened to
  *
- * Notes in the log who did what. Every method that changes something does.
+ * Notes in the log who did what, once; never what a message says or a token is.
  */
 void
 choir_admin_call_log (ChoirAdminCall *call,
@@ -130,6 +141,7 @@ choir_admin_call_log (ChoirAdminCall *call,
   g_autofree char *uid_text = g_strdup_printf ("%u", call->uid);
   g_autofree char *count_text = g_strdup_printf ("%u", count);
 
+  call->logged = TRUE;
   choir_log (CHOIR_LOG_LEVEL_NOTICE, what, CHOIR_LOG_CALLER,
              g_dbus_method_invocation_get_sender (call->invocation), CHOIR_LOG_CALLER_UID, uid_text,
              CHOIR_LOG_COUNT, count_text, field, target, NULL);

@@ -29,6 +29,7 @@ typedef struct _ChoirAdmin ChoirAdmin;
  *
  * One call, by somebody who may make it. It is answered once, by choir_admin_call_return() or
  * choir_admin_call_fail(), at once or later; that ends it. GDBus has checked the parameters' types.
+ * One that was done and took more than leave to inspect is in the log, once.
  */
 typedef struct
 {
@@ -39,6 +40,8 @@ typedef struct
   char *kind;                        /* (owned): of the object, "channel" for one; "" at the root */
   char *name;                        /* (owned): of the object, unescaped; "" at the root */
   guint32 uid;                       /* who calls */
+  ChoirAdminAction action;           /* what it took leave for */
+  gboolean logged;                   /* as what it does says it best */
 } ChoirAdminCall;
 
 typedef void (*ChoirAdminPerform) (ChoirAdminCall *call);

@@ -75,9 +75,16 @@ return_text (Reading *self, guint64 version, const ChoirRope *rope)
                     "The text contains U+0000, which no string on a bus can; read it with GET "
                     "/api/v1/documents/ID");
   else
-    choir_admin_call_return (
-      end_reading (self),
-      g_variant_new ("(t@s)", version, g_variant_new_take_string (g_steal_pointer (&text))));
+    {
+      ChoirAdminCall *call = self->call;
+      g_autofree char *channel =
+        g_strconcat ("document:", choir_document_get_id (self->document), NULL);
+
+      choir_admin_call_log (call, "Document read", CHOIR_LOG_CHANNEL, channel, 1);
+      choir_admin_call_return (
+        end_reading (self),
+        g_variant_new ("(t@s)", version, g_variant_new_take_string (g_steal_pointer (&text))));
+    }
 }
 
 static void
@@ -204,6 +211,8 @@ history_read_cb (const ChoirHistoryPage *page, const GError *error, gpointer use
   for (guint i = 0; i < page->n_messages; i++)
     describe_message (&list, &page->messages[i]);
 
+  choir_admin_call_log (call, "Channel history read", CHOIR_LOG_CHANNEL, call->name,
+                        page->n_messages);
   choir_admin_call_return (call, g_variant_new ("(aa{sv})", &list));
 }
 

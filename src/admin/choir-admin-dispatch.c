@@ -61,6 +61,7 @@ typedef struct
   ChoirAdmin *admin; /* (owned) */
   const ChoirAdminMethod *method;
   GDBusMethodInvocation *invocation; /* (owned): until answered */
+  ChoirAdminAction action;
 } Waiting;
 
 /* The object's kind and name, "" for the root; %FALSE if no object can be called that */
@@ -92,11 +93,9 @@ read_path (const char *path, char **kind, char **name)
 }
 
 static void
-perform (ChoirAdmin *self,
-         const ChoirAdminMethod *method,
-         GDBusMethodInvocation *invocation,
-         guint32 uid)
+perform (ChoirAdmin *self, const Waiting *waiting, guint32 uid)
 {
+  GDBusMethodInvocation *invocation = waiting->invocation;
   const char *path = g_dbus_method_invocation_get_object_path (invocation);
   ChoirAdminCall *call;
   char *kind, *name;
@@ -116,7 +115,8 @@ perform (ChoirAdmin *self,
   call->kind = kind;
   call->name = name;
   call->uid = uid;
-  method->perform (call);
+  call->action = waiting->action;
+  waiting->method->perform (call);
 }
 
 static void
@@ -128,7 +128,7 @@ checked_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   guint32 uid;
 
   if (choir_authority_check_finish (CHOIR_AUTHORITY (object), result, &uid, &error))
-    perform (self, waiting->method, waiting->invocation, uid);
+    perform (self, waiting, uid);
   else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     g_dbus_method_invocation_return_error_literal (
       waiting->invocation, CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE, "The service is leaving the bus");
@@ -219,6 +219,7 @@ choir_admin_dispatch (GDBusConnection *connection,
   waiting->invocation = invocation;
 
   action = row->choose != NULL ? row->choose (parameters) : row->action;
+  waiting->action = action;
   target = read_target (row, object_path, parameters);
   choir_authority_check_async (self->authority, invocation, action, target, self->cancellable,
                                checked_cb, waiting);
