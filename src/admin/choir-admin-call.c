@@ -48,7 +48,7 @@ choir_admin_call_return (ChoirAdminCall *call, GVariant *result)
   g_autoptr (GVariant) held = result != NULL ? g_variant_ref_sink (result) : NULL;
 
   if (call->admin->backlog != NULL &&
-      !choir_admin_backlog_add_answer (call->admin->backlog, result))
+      !choir_admin_backlog_add_answer (call->admin->backlog, held))
     {
       g_autoptr (GError) error =
         g_error_new_literal (G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
@@ -59,7 +59,7 @@ choir_admin_call_return (ChoirAdminCall *call, GVariant *result)
     }
 
   ensure_logged (call);
-  g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), result);
+  g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), held);
   end_call (call);
 }
 
