@@ -47,8 +47,7 @@ choir_admin_call_return (ChoirAdminCall *call, GVariant *result)
 {
   g_autoptr (GVariant) held = result != NULL ? g_variant_ref_sink (result) : NULL;
 
-  if (call->admin->backlog != NULL &&
-      !choir_admin_backlog_add_answer (call->admin->backlog, held))
+  if (call->admin->backlog != NULL && !choir_admin_backlog_add_answer (call->admin->backlog, held))
     {
       g_autoptr (GError) error =
         g_error_new_literal (G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
