@@ -9,6 +9,7 @@
 #include "choir-admin-backlog.h"
 #include "choir-admin-bus.h"
 #include "choir-admin-call.h"
+#include "choir-admin-gate.h"
 #include "choir-admin-growth.h"
 #include "choir-admin-sampler.h"
 #include "choir-admin-trace.h"
@@ -35,6 +36,7 @@ struct _ChoirAdmin
   ChoirAdminGrowth *channels_growth;    /* (owned) (nullable) */
   GDBusConnection *connection;          /* (owned) (nullable): where the objects are exported */
   ChoirAdminBacklog *backlog;           /* (owned) (nullable): of @connection */
+  ChoirAdminGate *gate;                 /* (owned) (nullable): of the same */
   gint64 started_us;                    /* wall */
   gint64 since_us;                      /* the same moment, monotonic */
   guint manager_id;                     /* its registration; 0: not exported */

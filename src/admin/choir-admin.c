@@ -95,6 +95,7 @@ leave (gpointer user_data)
 
   g_dbus_connection_unregister_object (self->connection, self->manager_id);
   choir_admin_tree_unexport (&self->tree);
+  g_clear_pointer (&self->gate, choir_admin_gate_free);
   g_clear_object (&self->authority);
   g_clear_pointer (&self->backlog, choir_admin_backlog_unref);
   g_clear_object (&self->connection);
@@ -117,6 +118,7 @@ join (GDBusConnection *connection, gpointer user_data, GError **error)
 
   self->connection = g_object_ref (connection);
   self->backlog = choir_admin_backlog_new (connection);
+  self->gate = choir_admin_gate_new (connection);
   self->authority = choir_authority_new (self->choice);
   /* where there is no bus nobody asks */
   if (self->sampler == NULL)
