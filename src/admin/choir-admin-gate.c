@@ -49,35 +49,48 @@ loads_unref (gpointer data)
 }
 
 static gboolean
+load_has_room (const Load *self, gsize n_bytes)
+{
+  return self->n_calls == 0 || (self->n_calls < CHOIR_ADMIN_GATE_CALLS_MAX &&
+                                self->n_bytes + n_bytes <= CHOIR_ADMIN_GATE_BYTES_MAX);
+}
+
+static gboolean
 loads_add (Loads *self, const char *sender, gsize n_bytes)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  Load *load = g_hash_table_lookup (self->loads, sender);
+  gboolean has_room;
+  Load *load;
 
+  g_mutex_lock (&self->mutex);
+  load = g_hash_table_lookup (self->loads, sender);
   if (load == NULL)
     {
       load = g_new0 (Load, 1);
       g_hash_table_insert (self->loads, g_strdup (sender), load);
     }
-  else if (load->n_calls >= CHOIR_ADMIN_GATE_CALLS_MAX ||
-           load->n_bytes + n_bytes > CHOIR_ADMIN_GATE_BYTES_MAX)
-    return FALSE;
 
-  load->n_calls++;
-  load->n_bytes += n_bytes;
+  has_room = load_has_room (load, n_bytes);
+  if (has_room)
+    {
+      load->n_calls++;
+      load->n_bytes += n_bytes;
+    }
+  g_mutex_unlock (&self->mutex);
 
-  return TRUE;
+  return has_room;
 }
 
 static void
 loads_remove (Loads *self, const char *sender, gsize n_bytes)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  Load *load = g_hash_table_lookup (self->loads, sender);
+  Load *load;
 
+  g_mutex_lock (&self->mutex);
+  load = g_hash_table_lookup (self->loads, sender);
   load->n_bytes -= n_bytes;
   if (--load->n_calls == 0)
     g_hash_table_remove (self->loads, sender);
+  g_mutex_unlock (&self->mutex);
 }
 
 static void
