@@ -167,6 +167,14 @@ def test_explicit_correlation_wins(daemon, user):
     assert ask(client, 'ping', id='p1', correlation_id='c1')['correlation_id'] == 'c1'
 
 
+def test_events_are_named(daemon, fresh):
+    hearer = join(daemon, 'netra', daemon.mint(fresh('u')))
+    assert ask(hearer, 'subscribe', {'events': ['review.updated']})['data'] == {
+        'status': 'subscribed', 'channels': [], 'events': ['review.updated'], 'rejected': []}
+    assert ask(hearer, 'unsubscribe', {'events': ['review.updated']})['data'] == {
+        'status': 'unsubscribed', 'channels': [], 'events': ['review.updated']}
+
+
 def test_subscribe_hear_unsubscribe(daemon, fresh):
     hearer, speaker, room = join(daemon, 'netra', daemon.mint(fresh('u'))), \
         join(daemon, 'netra', daemon.mint(fresh('u'))), fresh('chat:')
@@ -181,7 +189,8 @@ def test_subscribe_hear_unsubscribe(daemon, fresh):
     heard = NETRA.envelope(hearer.wait_type('chat_response'))
     assert heard['data']['content'] == 'hello', heard
 
-    assert ask(hearer, 'unsubscribe', {'channels': [room]})['data'] == {'status': 'unsubscribed', 'channels': [room]}
+    assert ask(hearer, 'unsubscribe', {'channels': [room]})['data'] == {
+        'status': 'unsubscribed', 'channels': [room], 'events': []}
     ask(speaker, 'chat_message', {'channel': room, 'content': 'gone'})
     # had it been sent, it would stand before the pong
     hearer.seen.clear()
