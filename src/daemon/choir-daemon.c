@@ -28,6 +28,8 @@
 /* Fine enough for heartbeats and rate limits, coarse enough to cost nothing */
 #define WHEEL_TICK_MS 20
 #define STATUS_US (5 * G_USEC_PER_SEC)
+/* For those who have just connected to be told that they are too late */
+#define LATE_MS 500
 /* After the drain: until the last close frames are through */
 #define FLUSH_US (2 * G_USEC_PER_SEC)
 
@@ -458,6 +460,30 @@ abort_link (ChoirLink *link)
     choir_connection_abort (CHOIR_CONNECTION (link));
 }
 
+static gboolean
+late_cb (gpointer user_data)
+{
+  *(gboolean *) user_data = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Who was let in and is cut off without an answer takes that for a fault */
+static void
+finish_requests (ChoirDaemon *self)
+{
+  gboolean late = FALSE;
+  guint late_id = g_timeout_add (LATE_MS, late_cb, &late);
+
+  choir_listener_close (self->listener);
+  while (!late && (choir_listener_get_n_arriving (self->listener) > 0 ||
+                   choir_http_server_get_n_peers (self->http) > 0))
+    g_main_context_iteration (NULL, TRUE);
+
+  if (!late)
+    g_source_remove (late_id);
+}
+
 /* Lets close frames out and connections end: the hub must be empty before it goes */
 static void
 finish_connections (ChoirDaemon *self)
@@ -520,6 +546,7 @@ choir_daemon_run (ChoirDaemon *self)
   g_main_loop_run (self->loop);
 
   choir_admin_stop (self->admin);
+  finish_requests (self);
   choir_listener_stop (self->listener);
   choir_http_server_close_all (self->http);
   finish_connections (self);

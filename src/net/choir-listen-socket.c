@@ -226,6 +226,7 @@ choir_listen_socket_new_for_fd (ChoirListener *listener, int fd, GError **error)
 {
   int listening = 0, type = 0;
   socklen_t len = sizeof listening;
+  ChoirListenSocket *self;
 
   if (getsockopt (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening ||
       getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
@@ -237,8 +238,10 @@ choir_listen_socket_new_for_fd (ChoirListener *listener, int fd, GError **error)
     }
 
   g_unix_set_fd_nonblocking (fd, TRUE, NULL);
+  self = wrap (listener, fd);
+  self->inherited = TRUE;
 
-  return wrap (listener, fd);
+  return self;
 }
 
 void

@@ -18,6 +18,7 @@ typedef struct
   char *name;      /* (owned): as it is shown */
   char *unix_path; /* (owned) (nullable): removed at the end */
   gboolean paused;
+  gboolean inherited; /* from the service manager, who keeps it open */
 } ChoirListenSocket;
 
 struct _ChoirListener

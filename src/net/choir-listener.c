@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 8
+/* Before it closes: no backlog holds more */
+#define LAST_TURNS_MAX 1024
 /* First inherited descriptor, sd_listen_fds(3) */
 #define LISTEN_FDS_START 3
 /* When the kernel or the admission has no room */
@@ -148,28 +150,35 @@ warn_once (ChoirListener *self)
   choir_log (CHOIR_LOG_LEVEL_WARNING, "no room for another connection, accepting pauses", NULL);
 }
 
-static void
-listen_ready (ChoirWatch *watch, guint32 events)
+/* Whether there may be more of them */
+static gboolean
+accept_some (ChoirListenSocket *listening)
 {
-  ChoirListenSocket *listening = CHOIR_CONTAINER_OF (watch, ChoirListenSocket, watch);
-
   for (guint i = 0; i < ACCEPTS_PER_TURN && !listening->paused; i++)
     {
       struct sockaddr_storage storage = { 0 };
       socklen_t len = sizeof storage;
-      int fd =
-        accept4 (watch->fd, (struct sockaddr *) &storage, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      int fd = accept4 (listening->watch.fd, (struct sockaddr *) &storage, &len,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC);
 
       if (fd >= 0)
         accepted (listening->listener, fd, &storage);
       else if (errno == EAGAIN)
-        return;
+        return FALSE;
       else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         {
           warn_once (listening->listener);
           pause_all (listening->listener);
         }
     }
+
+  return !listening->paused;
+}
+
+static void
+listen_ready (ChoirWatch *watch, guint32 events)
+{
+  accept_some (CHOIR_CONTAINER_OF (watch, ChoirListenSocket, watch));
 }
 
 static void
@@ -324,6 +333,44 @@ choir_listener_open (ChoirListener *self, GError **error)
 }
 
 /**
+ * choir_listener_close:
+ * @self: a listener
+ *
+ * Listens no longer. Who has connected already is taken, unless the service manager has the socket
+ * too: then who waits in it is for the next service.
+ */
+void
+choir_listener_close (ChoirListener *self)
+{
+  choir_timer_disarm (&self->retry_timer);
+
+  for (guint i = 0; i < self->sockets->len; i++)
+    {
+      ChoirListenSocket *listening = g_ptr_array_index (self->sockets, i);
+
+      for (guint n = 0; !listening->inherited && n < LAST_TURNS_MAX; n++)
+        if (!accept_some (listening))
+          break;
+      choir_reactor_remove (self->gateway->reactor, &listening->watch);
+    }
+
+  choir_timer_disarm (&self->retry_timer);
+  g_ptr_array_set_size (self->sockets, 0);
+}
+
+/**
+ * choir_listener_get_n_arriving:
+ * @self: a listener
+ *
+ * Returns: how many have connected and not said yet what they want
+ */
+guint
+choir_listener_get_n_arriving (ChoirListener *self)
+{
+  return g_hash_table_size (self->arrivals) + self->n_handshakes;
+}
+
+/**
  * choir_listener_stop:
  * @self: a listener
  *
@@ -332,17 +379,8 @@ choir_listener_open (ChoirListener *self, GError **error)
 void
 choir_listener_stop (ChoirListener *self)
 {
-  choir_timer_disarm (&self->retry_timer);
+  choir_listener_close (self);
   g_cancellable_cancel (self->cancellable);
-
-  for (guint i = 0; i < self->sockets->len; i++)
-    {
-      ChoirListenSocket *listening = g_ptr_array_index (self->sockets, i);
-
-      choir_reactor_remove (self->gateway->reactor, &listening->watch);
-    }
-
-  g_ptr_array_set_size (self->sockets, 0);
   choir_arrival_cancel_all (self);
 }
 

@@ -25,7 +25,9 @@ typedef struct _ChoirListener ChoirListener;
 
 ChoirListener *choir_listener_new (ChoirGateway *gateway, ChoirHttpServer *http);
 gboolean choir_listener_open (ChoirListener *self, GError **error);
+void choir_listener_close (ChoirListener *self);
 void choir_listener_stop (ChoirListener *self);
+guint choir_listener_get_n_arriving (ChoirListener *self);
 void choir_listener_free (ChoirListener *self);
 char **choir_listener_dup_addresses (ChoirListener *self);
 gboolean

@@ -15,7 +15,8 @@ import time
 import jwt
 import pytest
 
-from choir_test import Daemon, Handshake, RawWs, http_get, scaled
+from choir_test import Daemon, Handshake, RawWs, http_get, open_socket, read_response, scaled
+from choir_test.raw_http import Reader
 from library_client import LibraryWs, join, knock
 
 RATE = '[dialect choir]\nrate={}/60s\nburst-queue=0\n'
@@ -285,6 +286,30 @@ def test_drain_of_nobody(start):
     daemon = start({'server.drain-timeout': '60s'})
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit(scaled(15)) == 0
+
+
+def test_who_has_connected_is_answered(start):
+    """Whoever came in the last moment is told that it was, not cut off."""
+    daemon = start()
+    daemon.signal(signal.SIGSTOP)
+    late = []
+    for _ in range(30):
+        late.append(open_socket(daemon.address))
+        late[-1].sendall(b'GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGCONT)
+    for sock in late:
+        assert read_response(Reader(sock)).status in (200, 503)
+        sock.close()
+    assert daemon.wait_exit() == 0
+
+
+def test_who_says_nothing_does_not_hold_the_end(start):
+    daemon = start()
+    silent = open_socket(daemon.address)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit(scaled(15)) == 0
+    silent.close()
 
 
 def test_sigint_is_the_same(start):
