@@ -10,6 +10,7 @@
 #include "choir-handlers.h"
 #include "choir-names.h"
 #include "choir-session.h"
+#include "choir-subscribe-request.h"
 
 #include <string.h>
 
@@ -101,7 +102,7 @@ choir_hub_subscribe_finish (ChoirHub *self, GAsyncResult *result, GError **error
  * choir_hub_unsubscribe:
  * @self: a hub
  * @session: whom it is about
- * @channel: a channel that it is subscribed to, or a document that it has open
+ * @channel: a channel that it is subscribed to, or is about to be, or a document that it has open
  * @error: return location: %CHOIR_ERROR_NOT_FOUND
  *
  * Ends a subscription. The client is told.
@@ -112,9 +113,12 @@ gboolean
 choir_hub_unsubscribe (ChoirHub *self, ChoirSession *session, const char *channel, GError **error)
 {
   g_autofree char *name = g_strdup (channel);
+  gboolean withdrawn =
+    !choir_session_is_closing (session) && choir_subscribe_request_withdraw (session, name);
 
   if (choir_session_is_closing (session) || !choir_session_unsubscribe (session, name))
-    return fail (error, CHOIR_ERROR_NOT_FOUND, "The connection is not subscribed to that");
+    return withdrawn ||
+           fail (error, CHOIR_ERROR_NOT_FOUND, "The connection is not subscribed to that");
 
   if (choir_channel_kind_of (name) == CHOIR_CHANNEL_DOCUMENT)
     choir_handlers_document_lost (session, name, "Closed by an administrator");

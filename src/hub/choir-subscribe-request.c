@@ -147,8 +147,8 @@ opened_cb (ChoirChannel *channel, const GError *error, gpointer user_data)
 
   if (channel == NULL)
     {
-      g_clear_error (&item->error);
-      item->error = g_error_copy (error);
+      if (item->error == NULL)
+        item->error = g_error_copy (error);
     }
   else if (!self->cancelled && item->channel == NULL)
     {
@@ -163,14 +163,19 @@ opened_cb (ChoirChannel *channel, const GError *error, gpointer user_data)
 static gboolean
 open_channel (ChoirSubscribeRequest *self, ChoirSubscribeItem *item)
 {
+  if (item->n_opens >= OPENS_MAX)
+    {
+      g_set_error_literal (&item->error, CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
+                           "The channel can't be read at the moment");
+      return FALSE;
+    }
+
   self->pending = TRUE;
   choir_hub_open_channel (choir_session_get_hub (self->session), item->name, opened_cb, self);
   if (!self->pending)
     return item->error == NULL;
 
-  if (++item->n_opens > OPENS_MAX)
-    g_set_error_literal (&item->error, CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
-                         "The channel can't be read at the moment");
+  item->n_opens++;
 
   return FALSE;
 }
@@ -184,8 +189,9 @@ read_cb (const GError *error, gpointer user_data)
   if (error != NULL)
     {
       choir_log (CHOIR_LOG_LEVEL_WARNING, error->message, NULL);
-      item->error = g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
-                                         "The channel can't be read at the moment");
+      if (item->error == NULL)
+        item->error = g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_UNAVAILABLE,
+                                           "The channel can't be read at the moment");
     }
 
   resume (self);
@@ -437,6 +443,43 @@ gboolean
 choir_subscribe_request_is_waiting (ChoirSession *session)
 {
   return session->extra != NULL && session->extra->requests.length > 0;
+}
+
+/**
+ * choir_subscribe_request_withdraw:
+ * @session: a session
+ * @channel: one that it may be about to join
+ *
+ * That one is refused when the request it is in is answered, whatever is found of it.
+ *
+ * Returns: whether the session waits to join it
+ */
+gboolean
+choir_subscribe_request_withdraw (ChoirSession *session, const char *channel)
+{
+  gboolean found = FALSE;
+
+  if (session->extra == NULL)
+    return FALSE;
+
+  for (GList *l = session->extra->requests.head; l != NULL; l = l->next)
+    {
+      ChoirSubscribeRequest *request = l->data;
+
+      for (guint i = 0; i < request->items->len; i++)
+        {
+          ChoirSubscribeItem *item = choir_subscribe_request_get (request, i);
+
+          if (item->error != NULL || strcmp (item->name, channel) != 0)
+            continue;
+
+          item->error = g_error_new_literal (CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED,
+                                             "Ended by an administrator");
+          found = TRUE;
+        }
+    }
+
+  return found;
 }
 
 /**

@@ -76,6 +76,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChoirSubscribeRequest, choir_subscribe_request_fr
 ChoirSubscribeItem *choir_subscribe_request_add (ChoirSubscribeRequest *self, char *name);
 void choir_subscribe_request_run (ChoirSubscribeRequest *taken);
 gboolean choir_subscribe_request_is_waiting (ChoirSession *session);
+gboolean choir_subscribe_request_withdraw (ChoirSession *session, const char *channel);
 void choir_subscribe_request_cancel_all (ChoirSession *session);
 
 static inline ChoirSubscribeItem *

@@ -161,6 +161,45 @@ test_slow (Fixture *self, gconstpointer data)
   fake_link_expect (link, "subscription.confirmed", "payload.channels.0.channel", "chat:1", NULL);
 }
 
+/* What a session waits for is not joined any more; the rest of its request is */
+static void
+test_unsubscribe_early (Fixture *self, gconstpointer data)
+{
+  g_autoptr (FakeLink) link = fake_link_join (self->hub, "alice");
+  ChoirSession *session = fake_link_get_session (link);
+  GAsyncResult *granted = NULL;
+  g_autoptr (GError) error = NULL;
+
+  fake_link_forget (link);
+  slow_store_hold (self->store);
+  fake_link_say (link,
+                 "{\"type\":\"subscribe\",\"payload\":{\"channels\":[{\"channel\":\"chat:1\"},"
+                 "{\"channel\":\"chat:2\"}]}}");
+  choir_hub_subscribe_async (self->hub->hub, session, "chat:3", NULL, saved_cb, &granted);
+  fake_hub_iterate ();
+  fake_link_expect_nothing (link);
+
+  g_assert_true (choir_hub_unsubscribe (self->hub->hub, session, "chat:1", &error));
+  g_assert_true (choir_hub_unsubscribe (self->hub->hub, session, "chat:3", &error));
+  g_assert_no_error (error);
+  g_assert_false (choir_hub_unsubscribe (self->hub->hub, session, "chat:1", &error));
+  g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+
+  while (granted == NULL)
+    {
+      slow_store_release_all (self->store);
+      g_main_context_iteration (NULL, FALSE);
+    }
+  g_assert_false (finish (self, &granted, &error));
+  g_assert_error (error, CHOIR_ERROR, CHOIR_ERROR_PERMISSION_DENIED);
+  fake_link_expect (link, "subscription.confirmed", "payload.channels.0.channel", "chat:2",
+                    "payload.rejected.0.channel", "chat:1", "payload.rejected.0.code",
+                    "PERMISSION_DENIED", NULL);
+  fake_link_expect_nothing (link);
+  g_assert_cmpuint (choir_session_get_n_subscriptions (session), ==, 1);
+}
+
 /* With a store that has documents */
 static void
 set_up_documents (Fixture *self, gconstpointer data)
@@ -247,6 +286,7 @@ main (int argc, char **argv)
   ADD ("event", NULL, test_event);
   ADD ("refusals", "[session]\nmax-subscriptions=2\n", test_refusals);
   ADD ("slow", NULL, test_slow);
+  ADD ("unsubscribe-early", NULL, test_unsubscribe_early);
   g_test_add ("/hub-operate/close-document", Fixture, NULL, set_up_documents, test_close_document,
               tear_down_documents);
   g_test_add ("/hub-operate/unsubscribe-document", Fixture, NULL, set_up_documents,
