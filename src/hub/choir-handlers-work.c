@@ -234,6 +234,16 @@ read_claim (ChoirSlice object, char *id, char *lease_id, ChoirTaskClaim *claim)
   return TRUE;
 }
 
+/* It is there, whatever became of what it said; an answer may have been the end of it */
+static void
+hear (ChoirSession *session)
+{
+  ChoirTaskWorker *worker = g_hash_table_lookup (get_table (session)->sessions, session);
+
+  if (worker != NULL)
+    choir_task_worker_heard (worker);
+}
+
 static gboolean
 check_claim (ChoirSession *session,
              const ChoirEnvelope *message,
@@ -250,22 +260,13 @@ check_claim (ChoirSession *session,
                             "Fields \"task_id\" and \"lease_id\" must be strings of at most %d "
                             "bytes",
                             CHOIR_MESSAGE_ID_MAX);
+      hear (session);
       return FALSE;
     }
 
   claim->worker = ensure_worker (session);
 
   return TRUE;
-}
-
-/* It is there, whatever became of what it said; an answer may have been the end of it */
-static void
-hear (ChoirSession *session)
-{
-  ChoirTaskWorker *worker = g_hash_table_lookup (get_table (session)->sessions, session);
-
-  if (worker != NULL)
-    choir_task_worker_heard (worker);
 }
 
 /* task.started, task.thinking, task.progress, task.tool, task.chunk {task_id, ...}: no answer */
@@ -406,6 +407,7 @@ handle_heartbeat (ChoirSession *session, const ChoirEnvelope *message)
     {
       choir_session_refuse (session, message, CHOIR_ERROR_VALIDATION,
                             "\"task_ids\" must be a list of at most %d ids", HEARTBEAT_MAX);
+      hear (session);
       return;
     }
 

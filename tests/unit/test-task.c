@@ -102,6 +102,13 @@ test_silent (void)
   fake_link_ask (worker, "task.heartbeat", "{}");
   fake_link_expect (worker, "task.leased", NULL);
   expect_assigned (worker, id, "2");
+
+  /* whatever it is */
+  pass (hub, 100 * SECOND);
+  fake_link_expect (worker, "task.cancel", NULL);
+  fake_link_ask (worker, "task.progress", "{\"task_id\":7}");
+  fake_link_expect_error (worker, "VALIDATION_ERROR");
+  expect_assigned (worker, id, "3");
 }
 
 /* One that has a task again says nothing for the attempt it lost: what was still on its way names
