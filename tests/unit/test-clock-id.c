@@ -155,6 +155,40 @@ test_threads (void)
   g_assert_cmpstr (a, !=, b);
 }
 
+/* Digit for digit: what the generator that is seeded gives, taken from its pool's end, as text */
+static void
+test_id_digits (void)
+{
+  guint64 state = 1, words[64];
+  guint8 *bytes = (guint8 *) &words[G_N_ELEMENTS (words)];
+  char id[CHOIR_ID_SIZE];
+
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    {
+      guint64 z = (state += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15));
+
+      z = (z ^ (z >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
+      z = (z ^ (z >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
+      words[i] = GUINT64_TO_LE (z ^ (z >> 31));
+    }
+
+  choir_id_seed (1);
+  for (guint n = 0; n < sizeof words / 16; n++)
+    {
+      g_autofree char *expected = NULL;
+
+      bytes -= 16;
+      expected =
+        g_strdup_printf ("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                         bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5],
+                         (bytes[6] & 0x0f) | 0x40u, bytes[7], (bytes[8] & 0x3f) | 0x80u, bytes[9],
+                         bytes[10], bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]);
+      choir_id_generate (id);
+      g_assert_cmpstr (id, ==, expected);
+    }
+  choir_id_seed (0);
+}
+
 static void
 test_seed (void)
 {
@@ -200,6 +234,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clock/freeze", test_freeze);
   g_test_add_func ("/id/uuid", test_uuid);
   g_test_add_func ("/id/threads", test_threads);
+  g_test_add_func ("/id/digits", test_id_digits);
   g_test_add_func ("/id/seed", test_seed);
   g_test_add_func ("/id/range", test_range);
 
