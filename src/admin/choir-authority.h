@@ -40,8 +40,7 @@ typedef enum
  *
  * Says whether the sender of a call may have it done. The bus daemon says who the sender is; root
  * always may. On a session bus the user the service runs as may too, and nobody else. On the system
- * bus polkit is asked about everybody who is not root; without polkit, in the build or on the
- * machine, it is root alone.
+ * bus polkit is asked about everybody who is not root; where there is none, it is root alone.
  *
  * Nothing is remembered between calls, so there is nothing that could go stale, and nothing blocks:
  * the loop goes on while a person types a password. A check ends when its caller leaves the bus.
