@@ -70,18 +70,25 @@ renew_cancellable (ChoirAdminBus *self)
   self->cancellable = g_cancellable_new ();
 }
 
-/* (transfer full) (nullable): what there was */
-static GDBusConnection *
-leave (ChoirAdminBus *self)
+static void
+stop_listening (ChoirAdminBus *self)
 {
   choir_timer_disarm (&self->timer);
   renew_cancellable (self);
   if (self->connection == NULL)
-    return NULL;
+    return;
 
   g_signal_handler_disconnect (self->connection, self->closed_id);
   g_dbus_connection_signal_unsubscribe (self->connection, self->acquired_id);
-  self->funcs->left (self->user_data);
+}
+
+/* (transfer full) (nullable): what there was */
+static GDBusConnection *
+leave (ChoirAdminBus *self)
+{
+  stop_listening (self);
+  if (self->connection != NULL)
+    self->funcs->left (self->user_data);
 
   return g_steal_pointer (&self->connection);
 }
@@ -326,7 +333,9 @@ await (GMainContext *context, const guint *n_under_way)
   g_source_destroy (timeout);
 }
 
-/* A bus that hangs takes nothing any more; closing ends what waits for it */
+/* A bus that hangs takes nothing any more; closing ends what waits for it. Until then the objects
+ * stay: who calls in this moment hears from the bus that the service has gone, not from GDBus that
+ * there is no such object. */
 static void
 flush_and_close (GDBusConnection *connection)
 {
@@ -351,11 +360,13 @@ flush_and_close (GDBusConnection *connection)
 void
 choir_admin_bus_free (ChoirAdminBus *self)
 {
-  g_autoptr (GDBusConnection) connection = NULL;
-
   self->closing = TRUE;
-  connection = leave (self);
-  if (connection != NULL)
-    flush_and_close (connection);
+  stop_listening (self);
+  if (self->connection != NULL)
+    {
+      flush_and_close (self->connection);
+      self->funcs->left (self->user_data);
+      g_clear_object (&self->connection);
+    }
   bus_unref (self);
 }

@@ -68,8 +68,8 @@ tick_cb (ChoirTimer *timer)
       return;
     }
 
-  close_due (self, elapsed_us);
   choir_timer_wheel_arm (self->wheel, timer, TICK_US, tick_cb);
+  close_due (self, elapsed_us);
 }
 
 /**
@@ -130,8 +130,10 @@ choir_hub_drain_async (ChoirHub *self,
   g_task_set_source_tag (self->drain_task, choir_hub_drain_async);
 
   self->draining = TRUE;
-  choir_hub_end_waiting (self);
   self->drain_start_us = choir_clock_monotonic_us ();
+  /* armed before anything ends: what ends last disarms it */
+  choir_timer_wheel_arm (self->wheel, &self->drain_timer, TICK_US, tick_cb);
+  choir_hub_end_waiting (self);
   self->drain_total = self->sessions->len;
   self->drain_window_us =
     CLAMP (self->drain_total * (G_USEC_PER_SEC / CLOSES_PER_SECOND), WINDOW_MIN_US,
@@ -140,7 +142,6 @@ choir_hub_drain_async (ChoirHub *self,
   for (guint i = 0; i < self->sessions->len; i++)
     announce (self, g_ptr_array_index (self->sessions, i));
 
-  choir_timer_wheel_arm (self->wheel, &self->drain_timer, TICK_US, tick_cb);
   choir_hub_drain_check (self);
 }
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from gi.repository import GLib
+from gi.repository import Gio, GLib
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
@@ -69,6 +69,33 @@ def test_bus_is_joined_again(bus):
                 alice.check_alive()
                 assert count_logged(daemon, GONE) == count_logged(daemon, BACK) == n
             wait_until(lambda: daemon.n_fds() <= n_fds, 'descriptors being closed')
+
+
+def test_who_calls_in_the_last_moment(bus):
+    """Calls that are under way when the service ends come back as those of a service that is not there."""
+    gone = {f'org.freedesktop.DBus.Error.{name}' for name in ('NoReply', 'ServiceUnknown', 'NameHasNoOwner')}
+    with make_daemon(bus) as daemon, BusClient(bus) as admin:
+        bus.wait_name()
+        errors = []
+
+        def call():
+            admin.connection.call(NAME, PATH, INTERFACE, 'GetStats', None, None, Gio.DBusCallFlags.NO_AUTO_START,
+                                  int(DEADLINE * 1000), None, again)
+
+        def again(connection, result):
+            try:
+                connection.call_finish(result)
+            except GLib.Error as error:
+                errors.append(Gio.DBusError.get_remote_error(error))
+            else:
+                call()
+
+        for _ in range(30):
+            call()
+        daemon.signal(signal.SIGTERM)
+        while len(errors) < 30:
+            GLib.MainContext.default().iteration(True)
+        assert set(errors) <= gone
 
 
 def test_bus_that_comes_later():

@@ -116,6 +116,31 @@ test_spread (gconstpointer data)
   free_all (links);
 }
 
+/* Sessions that wait for their clients end at once, and if there are no others the drain with them */
+static void
+test_waiting (void)
+{
+  g_autoptr (FakeHub) hub = fake_hub_new ("[server]\nmax-connections-per-user=100\n"
+                                          "drain-timeout=2s\n[session]\nresume-window=60s\n");
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  FakeLink *links[N];
+
+  open_all (hub, links);
+  for (guint i = 0; i < N; i++)
+    fake_link_end (links[i], 1006);
+  g_assert_cmpint (fake_hub_count (hub, "choir_waiting_sessions", NULL), ==, N);
+  choir_hub_drain_async (hub->hub, NULL, drained_cb, &result);
+  fake_hub_iterate ();
+  g_assert_true (choir_hub_drain_finish (hub->hub, result, &error));
+  g_assert_no_error (error);
+
+  /* nothing is left that could run out */
+  fake_hub_advance (hub, 3000 * 1000);
+  fake_hub_iterate ();
+  free_all (links);
+}
+
 static void
 test_timeout (void)
 {
@@ -162,6 +187,7 @@ main (int argc, char **argv)
   g_test_add_func ("/drain/empty", test_empty);
   g_test_add_data_func ("/drain/spread", GINT_TO_POINTER (FALSE), test_spread);
   g_test_add_data_func ("/drain/spread-obedient", GINT_TO_POINTER (TRUE), test_spread);
+  g_test_add_func ("/drain/waiting", test_waiting);
   g_test_add_func ("/drain/timeout", test_timeout);
   g_test_add_func ("/drain/no-time", test_no_time);
 
