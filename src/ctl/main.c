@@ -92,20 +92,27 @@ has_option (const ChoirCtlVerb *verb, const char *name)
   return FALSE;
 }
 
+/* (transfer none) (nullable): those it does not share with all */
+static const GOptionEntry *
+get_own_entries (const ChoirCtlVerb *verb)
+{
+  return verb != NULL ? verb->entries : NULL;
+}
+
 /* The verb's own, and those of all verbs that it has no other meaning for: “connections --address”
  * is about the clients' address, “--address” before the verb about the bus */
 static void
 add_entries (GOptionContext *context, const ChoirCtlVerb *verb)
 {
   g_autoptr (GArray) common = g_array_new (TRUE, TRUE, sizeof (GOptionEntry));
-  gboolean has_own = verb != NULL && verb->entries != NULL;
+  const GOptionEntry *own = get_own_entries (verb);
 
   for (guint i = 0; i < G_N_ELEMENTS (entries) - 1; i++)
-    if (!has_own || !has_option (verb, entries[i].long_name))
+    if (own == NULL || !has_option (verb, entries[i].long_name))
       g_array_append_val (common, entries[i]);
 
-  if (has_own)
-    g_option_context_add_main_entries (context, verb->entries, GETTEXT_PACKAGE);
+  if (own != NULL)
+    g_option_context_add_main_entries (context, own, GETTEXT_PACKAGE);
   g_option_context_add_main_entries (context, (const GOptionEntry *) (gpointer) common->data,
                                      GETTEXT_PACKAGE);
 }
@@ -114,8 +121,8 @@ add_entries (GOptionContext *context, const ChoirCtlVerb *verb)
 static gboolean
 parse (char **argv, const ChoirCtlVerb *verb, GError **error)
 {
-  gboolean has_own = verb != NULL && verb->entries != NULL;
-  const GOptionEntry *const tables[] = { has_own ? verb->entries : entries, entries, NULL };
+  const GOptionEntry *own = get_own_entries (verb);
+  const GOptionEntry *const tables[] = { own != NULL ? own : entries, entries, NULL };
   g_auto (GStrv) words = choir_ctl_options_split (argv, tables, verb == NULL);
   g_autoptr (GOptionContext) context = NULL;
   g_autofree char *parameters = NULL;
