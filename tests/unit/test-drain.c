@@ -116,7 +116,8 @@ test_spread (gconstpointer data)
   free_all (links);
 }
 
-/* Sessions that wait for their clients end at once, and if there are no others the drain with them */
+/* Sessions that wait for their clients end at once, and if there are no others the drain with them
+ */
 static void
 test_waiting (void)
 {
