@@ -116,8 +116,7 @@ test_spread (gconstpointer data)
   free_all (links);
 }
 
-/* Sessions that wait for their clients end at once, and if there are no others the drain with them
- */
+/* Sessions that wait for their clients end at once; if there are no others, so does the drain */
 static void
 test_waiting (void)
 {
