@@ -134,14 +134,16 @@ filter (GDBusConnection *connection, GDBusMessage *message, gboolean incoming, g
 {
   Loads *loads = user_data;
   const char *sender = g_dbus_message_get_sender (message);
-  GVariant *body = g_dbus_message_get_body (message);
-  gsize n_bytes = body != NULL ? g_variant_get_size (body) : 0;
   Ticket *ticket;
+  GVariant *body;
+  gsize n_bytes;
 
   if (!incoming || sender == NULL ||
       g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_METHOD_CALL)
     return message;
 
+  body = g_dbus_message_get_body (message);
+  n_bytes = body != NULL ? g_variant_get_size (body) : 0;
   if (!loads_add (loads, sender, n_bytes))
     {
       refuse (connection, message);
