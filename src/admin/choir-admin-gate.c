@@ -117,17 +117,6 @@ refuse (GDBusConnection *connection, GDBusMessage *message)
   g_dbus_connection_send_message (connection, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
 }
 
-static GQuark
-get_ticket_quark (void)
-{
-  static gsize quark;
-
-  if (g_once_init_enter (&quark))
-    g_once_init_leave (&quark, g_quark_from_static_string ("choir-admin-gate-ticket"));
-
-  return (GQuark) quark;
-}
-
 /* In GDBus's thread, for everything that is read or sent */
 static GDBusMessage *
 filter (GDBusConnection *connection, GDBusMessage *message, gboolean incoming, gpointer user_data)
@@ -155,7 +144,7 @@ filter (GDBusConnection *connection, GDBusMessage *message, gboolean incoming, g
   ticket->loads = g_atomic_rc_box_acquire (loads);
   ticket->sender = g_strdup (sender);
   ticket->n_bytes = n_bytes;
-  g_object_set_qdata_full (G_OBJECT (message), get_ticket_quark (), ticket, ticket_free);
+  g_object_set_data_full (G_OBJECT (message), "choir-admin-gate-ticket", ticket, ticket_free);
 
   return message;
 }
